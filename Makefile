@@ -1,0 +1,107 @@
+# Every target does its own set-up: a virtual environment in this folder, and
+# what the target needs in it. `make help` lists the targets.
+
+# A Python that can make virtual environments, 3.10 to 3.12.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' \
+	2> /dev/null && echo $$p && break; done)
+# Another version, or one from another index, with `make test TORCH=...`.
+TORCH ?= 2.13.0
+# Processes of the tests, and arguments for pytest: make test ARGS="-k metric".
+WORKERS ?= 2
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv
+OFFICIAL := .venv-official
+TRANSFORMERS4 := .venv-transformers4
+PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -q -n $(WORKERS) \
+	--dist loadfile $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint docs docs-check line-official \
+	line-transformers4 clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | \
+	expand -t 28
+
+define new_venv
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 with the \
+	venv module was found: install one, or name it with \
+	make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(1)/bin/python || { echo "Making $(1) with $(PYTHON)"; \
+	$(PYTHON) -m venv $(1); }
+endef
+
+$(VENV)/.installed: pyproject.toml setup.py
+	$(call new_venv,$(VENV))
+	@echo "Installing PyTorch $(TORCH) and mmrefseg into $(VENV)"
+	$(VENV)/bin/python -m pip install -q torch==$(TORCH)
+	$(VENV)/bin/python -m pip install -q -e ".[onedl,test,demo]"
+	@touch $@
+
+install: $(VENV)/.installed  ## Make the environment .venv with everything in it
+
+demo: $(VENV)/.installed  ## Train the nano model on synthetic scenes, test it, draw what it sees
+	$(VENV)/bin/python demo/synthetic_demo.py $(ARGS)
+
+test: $(VENV)/.installed  ## Run the whole test suite
+	$(call PYTEST,$(VENV))
+
+lint: $(VENV)/.installed  ## Check the style of the code
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/isort --check-only --diff -q .
+	$(VENV)/bin/codespell .
+
+docs: $(VENV)/.installed  ## Build the documents as a web site in build/docs
+	$(VENV)/bin/python -m pip install -q -e ".[docs]"
+	$(VENV)/bin/mkdocs build -q
+	@echo "See build/docs/install/index.html"
+
+docs-check: $(VENV)/.installed  ## Check the links and the paths in the documents
+	$(VENV)/bin/python -m pytest -q tests/test_docs.py
+
+# The official packages of OpenMMLab. Compiling mmcv takes about 12 minutes on
+# 2 cores; it happens once. Its set-up needs pkg_resources: setuptools < 81.
+MMCV_STAMP := $(OFFICIAL)/.mmcv-2.1.0-torch-$(TORCH)
+
+$(MMCV_STAMP):
+	$(call new_venv,$(OFFICIAL))
+	$(OFFICIAL)/bin/python -m pip install -q "setuptools<81" wheel ninja \
+	torch==$(TORCH)
+	@echo "Compiling mmcv 2.1.0 (about 12 minutes on 2 cores)"
+	$(OFFICIAL)/bin/python -m pip install -q --no-build-isolation mmcv==2.1.0
+	@touch $@
+
+$(OFFICIAL)/.installed: $(MMCV_STAMP) pyproject.toml setup.py
+	$(OFFICIAL)/bin/python -m pip install -q mmengine==0.10.7 \
+	mmsegmentation==1.2.2 ftfy regex "setuptools<81"
+	$(OFFICIAL)/bin/python -m pip install -q --no-build-isolation \
+	-e ".[test,demo]" "setuptools<81"
+	@touch $@
+
+line-official: $(OFFICIAL)/.installed  ## Run the tests with the official mmengine, mmcv and mmsegmentation
+	@$(OFFICIAL)/bin/python -m pip list | grep -E \
+	"^(mm|torch |transformers |numpy |opencv|pycocotools )"
+	$(call PYTEST,$(OFFICIAL))
+
+$(TRANSFORMERS4)/.installed: pyproject.toml setup.py
+	$(call new_venv,$(TRANSFORMERS4))
+	@echo "Installing PyTorch $(TORCH), transformers 4 and mmrefseg into" \
+	"$(TRANSFORMERS4)"
+	$(TRANSFORMERS4)/bin/python -m pip install -q torch==$(TORCH)
+	$(TRANSFORMERS4)/bin/python -m pip install -q -e ".[onedl,test,demo]" \
+	transformers==4.57.6
+	@touch $@
+
+line-transformers4: $(TRANSFORMERS4)/.installed  ## Run the tests with transformers 4.57.6
+	@$(TRANSFORMERS4)/bin/python -m pip list | grep -E \
+	"^(onedl|torch |transformers |numpy |opencv|pycocotools )"
+	$(call PYTEST,$(TRANSFORMERS4))
+
+clean:  ## Remove the environments, builds and caches, not data/ nor work_dirs/
+	rm -rf $(VENV) $(OFFICIAL) $(TRANSFORMERS4) build dist *.egg-info \
+	mmrefseg/.mim .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

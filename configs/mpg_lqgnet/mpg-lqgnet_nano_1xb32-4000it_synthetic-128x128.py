@@ -1,0 +1,26 @@
+# The run behind the weights that come with the package, on more scenes:
+#   python tools/dataset_converters/make_synthetic_refs.py \
+#       data/synthetic_refs_16k --train 16000
+# 4,000 iterations of 32 sentences: 128,000, two visits to each of the about
+# 63,700 refs.
+_base_ = './mpg-lqgnet_nano_1xb32-1250it_synthetic-128x128.py'
+data_root = 'data/synthetic_refs_16k'
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = dict(dataset=dict(data_root=data_root))
+max_iters = 4000
+train_cfg = dict(max_iters=max_iters, val_interval=1000)
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=0.02,
+        by_epoch=False,
+        begin=0,
+        end=max_iters // 20),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0.,
+        by_epoch=False,
+        begin=max_iters // 20,
+        end=max_iters)
+]

@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0.
+"""Segment what sentences mean in an image of your own.
+
+Usage:
+    python demo/image_demo.py IMAGE "sentence" ["sentence" ...]
+        [--model mpg-lqgnet_nano] [--weights FILE] [--device cpu]
+        [--out-dir outputs] [--prior] [--words] [--masks]
+"""
+
+import argparse
+
+from prettytable import PrettyTable
+
+from mmrefseg.apis import RefSegInferencer
+from mmrefseg.apis.image_inputs import list_images
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Segment what sentences mean in an image.')
+    parser.add_argument('image', help='an image, or a folder of images')
+    parser.add_argument(
+        'texts',
+        nargs='+',
+        metavar='SENTENCE',
+        help='what to look for; put each sentence in quotes')
+    parser.add_argument(
+        '--model',
+        default='mpg-lqgnet_nano',
+        help='a name, a config file, or a folder of a published model '
+        '(default: %(default)s, whose weights are in the box)')
+    parser.add_argument(
+        '--weights', help='a checkpoint, for a model without its own')
+    parser.add_argument('--device', help='e.g. cpu or cuda:0')
+    parser.add_argument(
+        '--out-dir',
+        default='outputs',
+        help='folder for the pictures (default: %(default)s)')
+    parser.add_argument(
+        '--prior',
+        action='store_true',
+        help='draw the mask prior beside the picture')
+    parser.add_argument(
+        '--words',
+        action='store_true',
+        help='draw below the picture where each word looks')
+    parser.add_argument(
+        '--masks',
+        action='store_true',
+        help='also write each mask as PNG, and predictions.json')
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        help='probability above which a pixel belongs to the mask (default: '
+        'the likelier of the two)')
+    parser.add_argument(
+        '--show', action='store_true', help='open a window for each sentence')
+    parser.add_argument(
+        '--as-stored',
+        action='store_true',
+        help='do not turn photos upright as their EXIF tag says')
+    return parser.parse_args()
+
+
+def segment(args: argparse.Namespace) -> PrettyTable:
+    """Run the model and say what it found."""
+    images = list_images(args.image)
+    inferencer = RefSegInferencer(
+        args.model, args.weights, args.device, exif=not args.as_stored)
+    done = inferencer(
+        [image.source for image in images],
+        [args.texts] * len(images),
+        threshold=args.threshold,
+        out_dir=args.out_dir,
+        save_predictions=args.masks,
+        show=args.show,
+        draw_prior=args.prior,
+        draw_attention=args.words)
+    table = PrettyTable(
+        ['sentence', 'score', 'area', 'box (x0 y0 x1 y1)', 'picture'])
+    table.align = 'l'
+    for found in sum(done['predictions'], []):
+        box = found['box']
+        table.add_row([
+            found['text'], f'{found["score"]:.2f}',
+            f'{100 * found["mask"].mean():.1f} %',
+            ' '.join(map(str, box)) if box else 'nothing found',
+            found['files']['picture']
+        ])
+    return table
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        table = segment(args)
+    except (OSError, TypeError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
+    print(table)
+    print('score: mean probability over the mask. The pictures are in '
+          f'{args.out_dir}.')
+
+
+if __name__ == '__main__':
+    main()

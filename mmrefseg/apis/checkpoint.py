@@ -1,0 +1,190 @@
+# Licensed under the Apache License, Version 2.0.
+"""Weights from files, read as plain data and fitted without gaps."""
+
+import logging
+import os
+import os.path as osp
+import pickle
+from typing import Dict, List, Mapping, Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from .config_text import parse_config_text
+
+StateDict = Dict[str, Tensor]
+
+# Follow from the architecture, or matter to training only: a file that leaves
+# them out is whole.
+NOT_LEARNED = ('relative_position_index', 'num_batches_tracked')
+_NAMED = 8
+
+
+def read_checkpoint(path: str, *, trusted: bool = False) -> dict:
+    """Read a checkpoint.
+
+    Args:
+        path (str): A ``.pth`` file as MMEngine writes it or with weights
+            only, a ``.safetensors`` file, or the address of one
+            (``https://...``), which is kept in PyTorch's hub folder.
+        trusted (bool): Also read a file that holds more than plain data,
+            which can run any code. Defaults to False.
+
+    Returns:
+        dict: ``state_dict`` (name to tensor, on the CPU) and whatever else
+        the file holds (``meta``, ``message_hub``, ...).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, holds no weights, or more than plain data.
+    """
+    path = _download(path) if '://' in path else path
+    if not osp.isfile(path):
+        raise FileNotFoundError(
+            f'There is no checkpoint {path}: give the path of a .pth or '
+            '.safetensors file.')
+    content = _load(path, trusted)
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} holds a {type(content).__name__}, not the '
+                         'weights of a model.')
+    content = dict(content)
+    if isinstance(content.get('state_dict'), Mapping):
+        state_dict = content['state_dict']
+    else:  # the bare weights
+        state_dict, content = content, {}
+    state_dict = {
+        name: value
+        for name, value in state_dict.items() if isinstance(value, Tensor)
+    }
+    if not state_dict:
+        raise ValueError(f'{path} holds no weights: give a checkpoint that a '
+                         'training run wrote, or a published one.')
+    # What a wrapper for several GPUs puts before each name.
+    if all(name.startswith('module.') for name in state_dict):
+        state_dict = {k[len('module.'):]: v for k, v in state_dict.items()}
+    content['state_dict'] = state_dict
+    return content
+
+
+def _download(url: str) -> str:
+    folder = osp.join(torch.hub.get_dir(), 'checkpoints')
+    path = osp.join(folder, osp.basename(url.split('?')[0]))
+    if not osp.isfile(path):
+        os.makedirs(folder, exist_ok=True)
+        print_log(f'Downloading {url} to {path}', 'current')
+        torch.hub.download_url_to_file(url, path)
+    return path
+
+
+def _load(path: str, trusted: bool):
+    try:
+        if path.endswith('.safetensors'):
+            from safetensors.torch import load_file
+            return load_file(path)
+        return torch.load(path, map_location='cpu', weights_only=not trusted)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'The checkpoint {path} holds more than plain data, or is '
+            f'damaged ({_first_line(error)}). Such a file can run any code '
+            '(PyTorch before 2.6 says so of every training checkpoint). If '
+            'you trust its source, make a plain one of it: python '
+            'tools/model_converters/publish_model.py CHECKPOINT OUT_DIR '
+            '--trusted.') from error
+    except Exception as error:  # zip, safetensors and pickle have their own
+        raise ValueError(
+            f'The checkpoint {path} cannot be read '
+            f'({_first_line(error)}): it may be cut off; get it again.'
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip()
+
+
+def config_of(checkpoint: Mapping, path: str) -> Config:
+    """The config that a training run noted in its checkpoint.
+
+    Args:
+        checkpoint (Mapping): As :func:`read_checkpoint` gives it.
+        path (str): Where it came from, for messages.
+
+    Returns:
+        Config: The config, read without running it.
+
+    Raises:
+        ValueError: There is none.
+    """
+    text = checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
+    text = text or checkpoint.get('meta', {}).get('cfg')
+    if not text:
+        raise ValueError(
+            f'The checkpoint {path} does not tell its config: give the '
+            'config as well.')
+    return parse_config_text(text)
+
+
+def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
+                 path: str) -> None:
+    """Put weights into a model; each tensor it has must be there.
+
+    Values are converted to the model's own precision.
+
+    Args:
+        model (nn.Module): The model.
+        state_dict (Mapping[str, Tensor]): The weights.
+        path (str): Where they came from, for messages.
+
+    Raises:
+        ValueError: Nothing in the file belongs to the model, tensors are
+            missing, or some have another shape.
+    """
+    own = model.state_dict()
+    common = [name for name in own if name in state_dict]
+    if not common:
+        raise ValueError(
+            f'Nothing in {path} belongs to this model: the file has '
+            f'{_some(list(state_dict), 3)}, the model '
+            f'{_some(list(own), 3)}. Give the config that the file was '
+            'trained with.')
+    wrong = [
+        f'{name} ({_shape(state_dict[name])} in the file, '
+        f'{_shape(own[name])} in the model)' for name in common
+        if state_dict[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise ValueError(
+            f'{path} does not fit this model: {len(wrong)} of {len(own)} '
+            f'tensors have another shape, {_some(wrong)}. Give the config '
+            'that the file was trained with.')
+    missing = [
+        name for name in own
+        if name not in state_dict and not name.endswith(NOT_LEARNED)
+    ]
+    if missing:
+        raise ValueError(
+            f'{path} does not fit this model: {len(missing)} of {len(own)} '
+            f'tensors are not in it, {_some(missing)}. Give the config that '
+            'the file was trained with.')
+    surplus = [name for name in state_dict if name not in own]
+    if surplus:
+        print_log(
+            f'{len(surplus)} tensors of {path} have no place in the model '
+            f'and are left out: {_some(surplus)}.',
+            'current',
+            level=logging.WARNING)
+    model.load_state_dict({name: state_dict[name] for name in common},
+                          strict=False)
+
+
+def _shape(tensor: Tensor) -> str:
+    return ' x '.join(str(side) for side in tensor.shape) or 'scalar'
+
+
+def _some(names: Sequence[str], count: int = _NAMED) -> str:
+    shown: List[str] = list(names[:count])
+    if len(names) > count:
+        shown.append(f'and {len(names) - count} more')
+    return ', '.join(shown)

@@ -1,0 +1,233 @@
+# Licensed under the Apache License, Version 2.0.
+"""What people hand to an inferencer: images of all kinds, and sentences."""
+
+import io
+import os
+import os.path as osp
+from pathlib import Path
+from typing import Any, List, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mmrefseg.visualization.visualizer import file_safe
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+ORIENTATION = 0x0112  # the tag of EXIF
+_MAX_NAME = 80
+
+ImageType = Union[str, Path, np.ndarray, Image.Image]
+ImagesType = Union[ImageType, Sequence[ImageType]]
+TextsType = Union[str, Sequence[Union[str, Sequence[str]]]]
+
+
+class ImageInput(NamedTuple):
+    """One image that was handed in.
+
+    Attributes:
+        source (str | np.ndarray | PIL.Image.Image): A path, an address, or
+            pixels.
+        name (str): A name for files about it, different for each image of a
+            call: the file's, or 'image0', 'image1', ...
+    """
+    source: Union[str, np.ndarray, Image.Image]
+    name: str
+
+    @property
+    def path(self) -> Optional[str]:
+        """str, optional: The path or address, if it has one."""
+        return self.source if isinstance(self.source, str) else None
+
+    def __str__(self) -> str:
+        return self.path or f'the image {self.name!r}'
+
+
+def list_images(images: ImagesType) -> List[ImageInput]:
+    """Bring images into one form.
+
+    Args:
+        images (str | Path | np.ndarray | PIL.Image.Image | Sequence): One
+            image or several. A path may be a folder: its image files, sorted
+            by name, without those of folders in it.
+
+    Returns:
+        list[ImageInput]: At least one.
+
+    Raises:
+        FileNotFoundError: A file is not there, or a folder has no image.
+        TypeError: Something is no image.
+        ValueError: There is no image.
+    """
+    if isinstance(images, (str, Path)) and osp.isdir(images):
+        sources: list = _files_of(str(images))
+    elif isinstance(images, (list, tuple)):
+        sources = list(images)
+    else:
+        sources = [images]
+    if not sources:
+        raise ValueError('There is no image: the list of images is empty.')
+    result: List[ImageInput] = []
+    taken: set = set()
+    for i, source in enumerate(sources):
+        name = f'image{i}'
+        if isinstance(source, (str, Path)):
+            source = str(source)
+            if '://' not in source and not osp.isfile(source):
+                what = 'is a folder' if osp.isdir(source) else 'does not exist'
+                raise FileNotFoundError(f'Image {source} {what}: give the '
+                                        'path of an image file.')
+            stem = osp.splitext(osp.basename(source.split('?')[0]))[0]
+            name = file_safe(stem)[:_MAX_NAME] or name
+        elif not isinstance(source, (np.ndarray, Image.Image)):
+            raise TypeError(
+                f'Image {i} is of type {type(source).__name__}: give a path, '
+                'an array (H x W x 3, uint8, BGR) or a PIL image.')
+        # Files of one name in two folders; some file systems know no case.
+        if name.lower() in taken:
+            name = f'{name}-{i}'
+        taken.add(name.lower())
+        result.append(ImageInput(source, name))
+    return result
+
+
+def _files_of(folder: str) -> List[str]:
+    files = [
+        osp.join(folder, name) for name in sorted(os.listdir(folder))
+        if name.lower().endswith(IMAGE_SUFFIXES)
+        and not name.startswith('.') and osp.isfile(osp.join(folder, name))
+    ]
+    if not files:
+        raise FileNotFoundError(f'The folder {folder} has no image '
+                                f'({", ".join(IMAGE_SUFFIXES)}).')
+    return files
+
+
+def pair_texts(texts: TextsType,
+               images: Sequence[ImageInput]) -> List[List[str]]:
+    """Say which sentences belong to which image.
+
+    Args:
+        texts (str | Sequence): One sentence for all images; for one image a
+            list of sentences; for several images a list with an entry for
+            each, a sentence or a list of sentences.
+        images (Sequence[ImageInput]): The images.
+
+    Returns:
+        list[list[str]]: For each image its sentences, at least one.
+
+    Raises:
+        TypeError: A sentence is no string.
+        ValueError: There are not as many entries as images, or a sentence is
+            empty.
+    """
+    if isinstance(texts, str):
+        texts = [[texts]] * len(images)
+    elif not isinstance(texts, (list, tuple)):
+        raise TypeError('texts must be a sentence, a list of sentences, or a '
+                        'list of lists (one for each image), but '
+                        f'{type(texts).__name__} was given.')
+    elif len(images) == 1 and not any(
+            isinstance(entry, (list, tuple)) for entry in texts):
+        texts = [texts]
+    if len(texts) != len(images):
+        raise ValueError(
+            f'texts has {len(texts)} entries for {len(images)} '
+            f'image{"s" if len(images) > 1 else ""}: give one sentence for '
+            'all images, or a list with one entry for each image (a sentence '
+            'or a list of sentences).')
+    result = []
+    for image, entry in zip(images, texts):
+        sentences: List[Any] = [entry] if isinstance(entry, str) else entry
+        if not isinstance(sentences, (list, tuple)):
+            sentences = [sentences]
+        if len(sentences) == 0:
+            raise ValueError(f'There is no sentence for {image}.')
+        for text in sentences:
+            if not isinstance(text, str):
+                raise TypeError(f'A sentence for {image} is of type '
+                                f'{type(text).__name__}, not str: {text!r}.')
+            if not text.strip():
+                raise ValueError(f'A sentence for {image} is empty ({text!r}):'
+                                 ' say in words what is meant.')
+        result.append(list(sentences))
+    return result
+
+
+def to_bgr(image: Union[np.ndarray, Image.Image],
+           name: str,
+           exif: bool = True) -> np.ndarray:
+    """Pixels of an array or a PIL image, as MMCV reads files.
+
+    Args:
+        image (np.ndarray | PIL.Image.Image): ``H x W x 3`` in BGR, or
+            ``H x W`` or ``H x W x 1`` in grey, uint8; or a PIL image of 8
+            bits.
+        name (str): What messages call it.
+        exif (bool): Whether a PIL image that says how it was held is turned
+            upright.
+
+    Returns:
+        np.ndarray: ``H x W x 3``, uint8, BGR.
+
+    Raises:
+        ValueError: It is of another kind.
+    """
+    if isinstance(image, Image.Image):
+        if image.mode.startswith(('I', 'F')):
+            raise ValueError(f'{name} has more than 8 bits (PIL mode '
+                             f'{image.mode!r}): convert it to RGB first.')
+        try:
+            if exif:
+                image = ImageOps.exif_transpose(image)
+            pixels = np.asarray(image.convert('RGB'))
+        except OSError as error:
+            raise ValueError(f'{name} cannot be read ({error}): get its file '
+                             'again.') from None
+        return np.ascontiguousarray(pixels[..., ::-1])
+    if image.ndim == 2:
+        image = image[..., None]
+    if (image.dtype != np.uint8 or image.ndim != 3
+            or image.shape[2] not in (1, 3) or 0 in image.shape):
+        raise ValueError(
+            f'{name} is an array of shape {image.shape} and type '
+            f'{image.dtype}: give H x W x 3 (BGR) or H x W (grey), uint8.')
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    return np.ascontiguousarray(image)
+
+
+def read_orientation(content: bytes) -> int:
+    """How the camera was held, by the EXIF tag of an image file.
+
+    Args:
+        content (bytes): The file.
+
+    Returns:
+        int: 1 (upright, or not said) to 8.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # what is no image is told by whoever decodes it
+        return 1
+    return value if value in range(2, 9) else 1
+
+
+def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn stored pixels into the picture that a person sees.
+
+    Args:
+        image (np.ndarray): ``H x W x C``.
+        orientation (int): Tag of EXIF, 1 to 8.
+
+    Returns:
+        np.ndarray: The same pixels, turned and mirrored; ``W x H x C`` from
+        orientation 5 on.
+    """
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

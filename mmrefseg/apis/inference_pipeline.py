@@ -1,0 +1,138 @@
+# Licensed under the Apache License, Version 2.0.
+"""The test pipeline of a config, for images that belong to no dataset."""
+
+import copy
+from typing import List, NamedTuple
+
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine import fileio
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmrefseg.registry import TRANSFORMS
+from .image_inputs import ImageInput, read_orientation, to_bgr, turn_upright
+
+# Transforms that read the truth, which one's own images do not have.
+_TRUTH = ('LoadRefMask', 'LoadAnnotations')
+_STORED = '_ignore_orientation'
+
+
+class Prepared(NamedTuple):
+    """An image as the model takes it.
+
+    Attributes:
+        inputs (Tensor): ``3 x h x w``, as the test pipeline gives it.
+        data_sample (SegDataSample): With ``ori_shape`` and what else the
+            pipeline notes; without a sentence.
+        image (np.ndarray): ``H x W x 3``, uint8, BGR: the picture itself.
+    """
+    inputs: Tensor
+    data_sample: BaseDataElement
+    image: np.ndarray
+
+    def sample_for(self, text: str, image_index: int) -> BaseDataElement:
+        """A data sample of its own for one sentence.
+
+        Args:
+            text (str): The sentence.
+            image_index (int): Row of the image in the batch.
+        """
+        sample = copy.deepcopy(self.data_sample)
+        sample.set_metainfo(dict(text=text, image_index=image_index))
+        return sample
+
+
+class InferencePipeline:
+    """The transforms of a config's test pipeline but for those of masks.
+
+    Images are decoded by the config's own loading transform, so that the
+    model gets the very numbers that testing would give it.
+
+    Args:
+        config (Config): With ``test_dataloader`` or ``test_pipeline``.
+        exif (bool): Turn files upright whose EXIF tag says how the camera
+            was held. Defaults to True.
+
+    Raises:
+        ValueError: There is no test pipeline, or it does not begin with the
+            loading of an image.
+    """
+
+    def __init__(self, config: Config, *, exif: bool = True) -> None:
+        self.exif = exif
+        steps = [
+            step for step in find_test_pipeline(config)
+            if str(step['type']).split('.')[-1] not in _TRUTH
+        ]
+        transforms = [TRANSFORMS.build(step) for step in steps]
+        if not transforms or not isinstance(transforms[0], LoadImageFromFile):
+            raise ValueError(
+                'The test pipeline of the config does not begin with '
+                'LoadRefImage: the inferencer loads images through it.')
+        self.loader, self.transforms = transforms[0], transforms[1:]
+        # Pixels as stored; they are turned here, if at all.
+        if not self.loader.color_type.endswith(
+            (_STORED, 'unchanged', 'unchanged_ignore_orientation')):
+            self.loader.color_type += _STORED
+
+    def __call__(self, image: ImageInput) -> Prepared:
+        """Prepare an image.
+
+        Args:
+            image (ImageInput): The image.
+
+        Raises:
+            FileNotFoundError: Its file is not there.
+            ValueError: It cannot be read, or is no image.
+        """
+        results = self._load(image)
+        picture = results['img']
+        results.update(
+            img_shape=picture.shape[:2],
+            ori_shape=picture.shape[:2],
+            seg_fields=[],
+            text='')
+        for transform in self.transforms:
+            results = transform(results)
+        return Prepared(results['inputs'], results['data_samples'],
+                        picture.astype(np.uint8, copy=False))
+
+    def _load(self, image: ImageInput) -> dict:
+        if image.path is None:
+            pixels = to_bgr(image.source, str(image), self.exif)
+            if self.loader.to_float32:
+                pixels = pixels.astype(np.float32)
+            return dict(img=pixels)
+        results = self.loader(dict(img_path=image.path))
+        if self.exif:
+            content = fileio.get(
+                image.path, backend_args=self.loader.backend_args)
+            turned = turn_upright(results['img'], read_orientation(content))
+            results['img'] = turned
+        return results
+
+
+def find_test_pipeline(config: Config) -> List[dict]:
+    """The test pipeline of a config.
+
+    Args:
+        config (Config): With ``test_dataloader`` (whose dataset may be
+            wrapped) or ``test_pipeline``.
+
+    Returns:
+        list[dict]: Configs of transforms.
+
+    Raises:
+        ValueError: There is none.
+    """
+    dataset = (config.get('test_dataloader') or {}).get('dataset')
+    while dataset is not None and not dataset.get('pipeline'):
+        inner = dataset.get('dataset') or dataset.get('datasets')
+        dataset = inner[0] if isinstance(inner, (list, tuple)) else inner
+    pipeline = dataset.pipeline if dataset else config.get('test_pipeline')
+    if not pipeline:
+        raise ValueError('The config has no test pipeline: it needs '
+                         'test_dataloader.dataset.pipeline or test_pipeline.')
+    return list(pipeline)

@@ -1,0 +1,137 @@
+# Licensed under the Apache License, Version 2.0.
+"""What an inferencer says of a sentence, and what it writes to files."""
+
+import json
+import os
+import os.path as osp
+from typing import Any, Dict, List, Optional
+
+import mmcv
+import numpy as np
+from mmengine.structures import BaseDataElement, PixelData
+
+from mmrefseg.visualization import sample_name
+from .image_inputs import ImageInput
+
+
+def describe_prediction(sample: BaseDataElement,
+                        threshold: Optional[float] = None) -> Dict[str, Any]:
+    """Mask, score and box of a predicted sample.
+
+    Args:
+        sample (SegDataSample): With ``seg_logits`` (``2 x H x W``) and
+            ``text``.
+        threshold (float, optional): Probability above which a pixel belongs
+            to the mask, which then replaces ``pred_sem_seg`` of the sample.
+            None keeps the sample's own.
+
+    Returns:
+        dict: ``text``, ``mask`` (``H x W``, bool), ``score`` (mean
+        probability of the referent over the mask, 0 to 1; 0 if it is empty),
+        ``box`` (``[x0, y0, x1, y1]``, pixels, the last two just beyond the
+        mask; None if it is empty).
+    """
+    probability = sample.seg_logits.data.float().softmax(dim=0)[1]
+    if threshold is not None:
+        mask = probability > threshold
+        sample.set_data(
+            dict(pred_sem_seg=PixelData(data=mask[None].long())))
+    mask = sample.pred_sem_seg.data[0] == 1
+    score = float(probability[mask].double().mean()) if mask.any() else 0.
+    mask = mask.cpu().numpy()
+    return dict(
+        text=sample.metainfo['text'],
+        mask=mask,
+        score=score,
+        box=box_of(mask))
+
+
+def box_of(mask: np.ndarray) -> Optional[List[int]]:
+    """The box around a mask.
+
+    Args:
+        mask (np.ndarray): ``H x W``, bool.
+
+    Returns:
+        list[int] | None: ``[x0, y0, x1, y1]`` in pixels, ``x1`` and ``y1``
+        just beyond the mask; None if it is empty.
+    """
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return [
+        int(columns[0]),
+        int(rows[0]),
+        int(columns[-1]) + 1,
+        int(rows[-1]) + 1
+    ]
+
+
+class ResultWriter:
+    """Writes pictures, and on request masks and a summary, to a folder.
+
+    Args:
+        out_dir (str, optional): The folder. None writes nothing.
+        save_predictions (bool): Whether masks and ``predictions.json`` are
+            written.
+    """
+
+    def __init__(self, out_dir: Optional[str],
+                 save_predictions: bool = False) -> None:
+        if save_predictions and out_dir is None:
+            raise ValueError('save_predictions=True needs an out_dir.')
+        self.out_dir = out_dir
+        self.save_predictions = save_predictions
+        self._lines: List[dict] = []
+
+    def write(self, image: ImageInput, picture: Optional[np.ndarray],
+              result: Dict[str, Any]) -> Dict[str, str]:
+        """Write the files of one sentence.
+
+        Args:
+            image (ImageInput): The image it speaks of.
+            picture (np.ndarray, optional): RGB, uint8.
+            result (dict): As :func:`describe_prediction` gives it.
+
+        Returns:
+            dict[str, str]: Paths of ``picture`` and ``mask``, of those that
+            were written.
+        """
+        if self.out_dir is None:
+            return {}
+        text = result['text']
+        name = osp.join(
+            self.out_dir,
+            sample_name(BaseDataElement(metainfo=dict(text=text)), image.name))
+        files = dict(picture=f'{name}.png')
+        _save(picture[..., ::-1], files['picture'])
+        if self.save_predictions:
+            files['mask'] = f'{name}_mask.png'
+            _save(result['mask'].astype(np.uint8) * 255, files['mask'])
+            self._lines.append(
+                dict(
+                    image=image.path or image.name,
+                    text=text,
+                    score=result['score'],
+                    box=result['box'],
+                    area=int(result['mask'].sum()),
+                    height=result['mask'].shape[0],
+                    width=result['mask'].shape[1],
+                    **{k: osp.basename(v)
+                       for k, v in files.items()}))
+        return files
+
+    def finish(self) -> None:
+        """Write the summary."""
+        if not self.save_predictions:
+            return
+        path = osp.join(self.out_dir, 'predictions.json')
+        os.makedirs(self.out_dir, exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as file:
+            json.dump(self._lines, file, indent=1, ensure_ascii=False)
+
+
+def _save(image: np.ndarray, path: str) -> None:
+    if not mmcv.imwrite(image, path):
+        raise OSError(f'{path} could not be written.')
+

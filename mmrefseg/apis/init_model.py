@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0.
+"""From a config and a checkpoint to a model that is ready to predict."""
+
+import copy
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Optional, Tuple, Union
+
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mmrefseg.registry import MODELS
+from .checkpoint import config_of, load_weights, read_checkpoint
+from .model_zoo import find_model
+
+ModelType = Union[str, Path, Config, ConfigDict, dict]
+
+_METAINFO = dict(
+    classes=('background', 'referent'), palette=[[0, 0, 0], [255, 64, 64]])
+
+
+def init_model(config: Optional[ModelType],
+               checkpoint: Optional[Union[str, Path]] = None,
+               device: Optional[str] = None,
+               cfg_options: Optional[dict] = None) -> nn.Module:
+    """Build a referring segmentor and load its weights.
+
+    Pretrained weights of parts are never loaded. A hub is asked only for
+    what the config needs to be built: the vocabulary of a BERT that it names
+    without ``vocab=``, if that is not in the hub's cache. A published model
+    carries its vocabulary.
+
+    Args:
+        config (str | Path | Config | dict, optional): A config, the path of
+            one, or a name that :func:`~mmrefseg.apis.list_models` gives.
+            None takes what a training run noted in its checkpoint.
+        checkpoint (str | Path, optional): Weights: a ``.pth`` or
+            ``.safetensors`` file, or its address. None takes those that
+            belong to the name; where there are none, the weights are random.
+        device (str, optional): E.g. 'cuda:0' or 'cpu'. Defaults to the best
+            that is there.
+        cfg_options (dict, optional): Settings to change, their names with
+            dots: ``{'model.test_cfg.return_prior': True}``.
+
+    Returns:
+        nn.Module: The model, in evaluation mode, with its config as ``cfg``
+        and the classes as ``dataset_meta``.
+
+    Raises:
+        FileNotFoundError: Config or checkpoint is not there.
+        ValueError: The name is unknown, or the checkpoint does not fit: its
+            message lists what is missing.
+    """
+    config, checkpoint = load_config(config, checkpoint)
+    if cfg_options:
+        config.merge_from_dict(cfg_options)
+    return build_model(config, checkpoint, device)
+
+
+def load_config(
+    model: Optional[ModelType],
+    weights: Optional[Union[str, Path]] = None
+) -> Tuple[Config, Optional[str]]:
+    """Read a config and find its weights.
+
+    Args:
+        model (str | Path | Config | dict, optional): As in
+            :func:`init_model`.
+        weights (str | Path, optional): Weights that go before those of a
+            name.
+
+    Returns:
+        tuple[Config, str | None]: A config of one's own, and the path or
+        address of the weights.
+    """
+    weights = None if weights is None else str(weights)
+    if model is None:
+        if weights is None:
+            raise ValueError('Give a config, a name of a model, or a '
+                             'checkpoint that a training run wrote.')
+        return config_of(read_checkpoint(weights), weights), weights
+    if isinstance(model, (str, Path)):
+        found = find_model(str(model))
+        return Config.fromfile(found.config), weights or found.weights
+    if isinstance(model, Config):
+        return copy.deepcopy(model), weights
+    if isinstance(model, dict):
+        return Config(copy.deepcopy(dict(model))), weights
+    raise TypeError('A model is given by its name, by a config or by the '
+                    f'path of one, not by a {type(model).__name__}.')
+
+
+def build_model(config: Config,
+                weights: Optional[str] = None,
+                device: Optional[str] = None) -> nn.Module:
+    """Build a model of a config; see :func:`init_model`.
+
+    Args:
+        config (Config): The config.
+        weights (str, optional): Path or address of the weights.
+        device (str, optional): Defaults to the best that is there.
+    """
+    if 'model' not in config:
+        raise ValueError(
+            f'The config {config.filename or ""} has no model: is it a file '
+            'of configs/_base_?')
+    # Read before building: what cannot be read need not be built for.
+    checkpoint = None if weights is None else read_checkpoint(weights)
+    with scope_of(config), warnings.catch_warnings():
+        # mmseg's hints on settings of losses, which only training uses.
+        warnings.filterwarnings('ignore', module='mmseg.models')
+        model = MODELS.build(config.model)
+    device = device or get_device()
+    if 'cuda' not in str(device):
+        # norms that speak with other processes need GPUs
+        model = revert_sync_batchnorm(model)
+    meta = _METAINFO
+    if checkpoint is not None:
+        load_weights(model, checkpoint['state_dict'], str(weights))
+        meta = checkpoint.get('meta', {}).get('dataset_meta') or meta
+    model.cfg = config
+    model.dataset_meta = copy.deepcopy(dict(meta))
+    return model.to(device).eval()
+
+
+@contextmanager
+def scope_of(config: Config) -> Iterator[None]:
+    """Within it, registries look where the config expects it; afterwards
+    where they did before, so that other packages are not disturbed."""
+    scope = config.get('default_scope') or 'mmrefseg'
+    with DefaultScope.overwrite_default_scope(scope):
+        yield

@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0.
+"""Models by name: those in the box, those of the model index, and the config
+files of the package."""
+
+import hashlib
+import json
+import os.path as osp
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional
+
+from mmengine import fileio
+
+METADATA = 'metadata.json'
+_PACKAGE = Path(__file__).resolve().parents[1]
+_BOX = _PACKAGE / 'model_zoo'
+_CHECKPOINTS = ('.pth', '.pt', '.safetensors')
+
+
+class FoundModel(NamedTuple):
+    """Where a model is.
+
+    Attributes:
+        config (str): Path of its config file.
+        weights (str, optional): Path or address of its weights. None where
+            there are none but one's own.
+    """
+    config: str
+    weights: Optional[str]
+
+
+def packaged_models() -> List[str]:
+    """Names of the models whose weights come with the package."""
+    return sorted(path.parent.name for path in _BOX.glob(f'*/{METADATA}'))
+
+
+def list_models() -> List[str]:
+    """All names that :func:`find_model` knows, those in the box first."""
+    return list(_known_models())
+
+
+def read_metadata(folder: str) -> dict:
+    """What is known of a published model.
+
+    Args:
+        folder (str): Folder written by
+            ``tools/model_converters/publish_model.py``, or the name of a
+            model in the box.
+
+    Returns:
+        dict: ``name``, ``config`` and ``weights`` (files of the folder),
+        ``sha256`` of the weights, ``dtype``, ``params``, ``metrics``, ...
+
+    Raises:
+        FileNotFoundError: It is no such folder.
+    """
+    for path in (Path(folder), _BOX / folder):
+        if (path / METADATA).is_file():
+            return json.loads((path / METADATA).read_text(encoding='utf-8'))
+    raise FileNotFoundError(f'{folder} has no {METADATA}: it is no folder of '
+                            'a published model.')
+
+
+def find_model(model: str) -> FoundModel:
+    """Find a model.
+
+    Args:
+        model (str): One of: the path of a config file; a folder written by
+            ``tools/model_converters/publish_model.py``; the name of a model
+            in the box ('mpg-lqgnet_nano'); a name or an alias of the model
+            index; the name of a config file of the package, without '.py'.
+
+    Returns:
+        FoundModel: Its files. Weights that come with a checksum have been
+        checked.
+
+    Raises:
+        FileNotFoundError: It reads like a path, and nothing is there.
+        ValueError: Nothing has this name, or the weights are damaged.
+    """
+    if osp.isfile(model):
+        if model.endswith(_CHECKPOINTS):
+            raise ValueError(
+                f'{model} is a checkpoint, not a config: pass it as the '
+                'weights, beside its config.')
+        return FoundModel(model, None)
+    if osp.isfile(osp.join(model, METADATA)):
+        return _published(Path(model))
+    if osp.isdir(model) or model.endswith('.py') or osp.basename(
+            model) != model:
+        raise FileNotFoundError(
+            f'There is no config file {model}, nor a folder of a published '
+            'model; mmrefseg.apis.list_models() gives the names that are '
+            'known.')
+    known = _known_models()
+    by_lower = {name.lower(): name for name in known}
+    name = by_lower.get(model.lower())
+    if name is None:
+        near = get_close_matches(model.lower(), by_lower, n=1, cutoff=0.6)
+        hint = f' Did you mean {by_lower[near[0]]!r}?' if near else ''
+        raise ValueError(
+            f'There is no model {model!r}.{hint} Known are '
+            f'{", ".join(known)}; the path of a config file does as well.')
+    found = known[name]
+    return _published(_BOX / name) if found is None else found
+
+
+def _published(folder: Path) -> FoundModel:
+    metadata = read_metadata(str(folder))
+    weights = folder / metadata['weights']
+    if not weights.is_file():
+        raise FileNotFoundError(
+            f'The weights {weights} are not there, though {METADATA} names '
+            'them: install the package, or publish the model, again.')
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != metadata['sha256']:
+        raise ValueError(
+            f'{weights} is not the file that {METADATA} describes (its '
+            'checksum differs): install the package, or publish the model, '
+            'again.')
+    return FoundModel(str(folder / metadata['config']), str(weights))
+
+
+def _known_models() -> Dict[str, Optional[FoundModel]]:
+    """Names and where the models are; None is in the box."""
+    known: Dict[str, Optional[FoundModel]] = dict.fromkeys(packaged_models())
+    root = _shipped()
+    if root is None:
+        return known
+    for entry in _index(root):
+        weights = entry.get('Weights')
+        if isinstance(weights, list):
+            weights = weights[0] if weights else None
+        found = FoundModel(str(root / entry['Config']), weights)
+        aliases = entry.get('Alias') or []
+        aliases = [aliases] if isinstance(aliases, str) else aliases
+        for name in (entry['Name'], *aliases):
+            known.setdefault(name, found)
+    for path in sorted((root / 'configs').glob('[!_]*/*.py')):
+        known.setdefault(path.stem, FoundModel(str(path), None))
+    return known
+
+
+def _shipped() -> Optional[Path]:
+    """The folder of configs and model index: the repository, or what the
+    installed package carries of it."""
+    for root in (_PACKAGE.parent, _PACKAGE / '.mim'):
+        index, configs = root / 'model-index.yml', root / 'configs'
+        if index.is_file() and configs.is_dir():
+            return root
+    return None
+
+
+def _index(root: Path) -> List[dict]:
+    """The entries of the model index and the files it imports."""
+    entries: List[dict] = []
+    index = fileio.load(str(root / 'model-index.yml')) or {}
+    for name in index.get('Import') or []:
+        entries += (fileio.load(str(root / name)) or {}).get('Models') or []
+    return entries

@@ -1,0 +1,168 @@
+# Licensed under the Apache License, Version 2.0.
+"""A config that says everything itself and nothing of the machine it is from.
+"""
+
+import copy
+import ntpath
+import os.path as osp
+import posixpath
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+from mmengine.config import Config
+
+from mmrefseg.models.language_encoders.bert_files import (
+    find_vocabulary, packaged_vocabularies, read_architecture)
+
+# What predicting, testing and drawing need. Everything else trains.
+_KEPT = ('default_scope', 'custom_imports', 'env_cfg', 'model',
+         'test_pipeline', 'test_dataloader', 'test_evaluator', 'test_cfg',
+         'visualizer', 'log_level')
+# MMEngine puts the folder of the config file here when it reads it.
+_HERE = '{{ fileDirname }}'
+_VOCABULARY = ('vocab.txt', 'tokenizer.json', 'tokenizer_config.json')
+
+
+class PortableConfig(NamedTuple):
+    """A config to be given away.
+
+    Attributes:
+        config (Config): The config.
+        files (dict[str, Path]): Files that have to lie beside it, their names
+            there to where they are now.
+        changes (list[str]): What was changed, for people to read.
+    """
+    config: Config
+    files: Dict[str, Path]
+    changes: List[str]
+
+
+def make_portable(config: Config) -> PortableConfig:
+    """Reduce a training config to what predicting and testing need.
+
+    Nothing is inherited, no pretrained weights are named, a vocabulary that
+    is not packaged lies beside it, and paths that only exist on one machine
+    are replaced.
+
+    Args:
+        config (Config): The config of a training run.
+
+    Returns:
+        PortableConfig: The config, the files that belong to it, and what was
+        changed.
+
+    Raises:
+        ValueError: The config has no model.
+    """
+    if 'model' not in config:
+        raise ValueError('The config has no model.')
+    settings = {
+        key: copy.deepcopy(value)
+        for key, value in config.to_dict().items() if key in _KEPT
+    }
+    settings.setdefault('default_scope', 'mmrefseg')
+    hook = (config.get('default_hooks') or {}).get('visualization')
+    if hook is not None:
+        settings['default_hooks'] = dict(visualization=hook.to_dict())
+    changes: List[str] = []
+    files: Dict[str, Path] = {}
+    encoder = settings['model'].get('language_encoder')
+    if encoder and str(encoder.get('type')).endswith('BertLanguageEncoder'):
+        _settle_words(encoder, files, changes)
+    _forget_pretrained(settings['model'], 'model', changes)
+    dataset = (settings.get('test_dataloader') or {}).get('dataset')
+    if dataset:
+        _move_data(dataset, changes)
+    _forget_paths(settings, '', changes)
+    return PortableConfig(Config(settings), files, changes)
+
+
+def _settle_words(encoder: dict, files: Dict[str, Path],
+                  changes: List[str]) -> None:
+    """Write down vocabulary and architecture in place of ``pretrained``."""
+    pretrained = encoder.pop('pretrained', None)
+    path = find_vocabulary(encoder.get('vocab'), pretrained)
+    arch = {**read_architecture(pretrained), **(encoder.get('arch') or {})}
+    arch.pop('vocab_size', None)  # the vocabulary tells
+    encoder['arch'] = arch
+    packaged = find_vocabulary(packaged_vocabularies()[0], None).parent
+    if path.parent == packaged:
+        encoder['vocab'] = path.stem
+    elif path.is_file():
+        encoder['vocab'] = f'{_HERE}/vocab.txt'
+        files['vocab.txt'] = path
+    else:
+        encoder['vocab'] = f'{_HERE}/vocab'
+        for name in _VOCABULARY:
+            if (path / name).is_file():
+                files[f'vocab/{name}'] = path / name
+    if pretrained is not None:
+        changes.append(f'language_encoder: pretrained={pretrained!r} became '
+                       f'vocab={encoder["vocab"]!r} and its architecture')
+
+
+def _forget_pretrained(node: Any, where: str, changes: List[str]) -> None:
+    """Remove every mention of weights to start from."""
+    if isinstance(node, (list, tuple)):
+        for i, item in enumerate(node):
+            _forget_pretrained(item, f'{where}[{i}]', changes)
+    if not isinstance(node, dict):
+        return
+    init = node.get('init_cfg')
+    if isinstance(init, dict) and init.get('type') == 'Pretrained':
+        node['init_cfg'] = None
+        changes.append(f'{where}: pretrained weights are not named')
+    if node.pop('pretrained', None) is not None:
+        changes.append(f'{where}: pretrained weights are not named')
+    for key, value in node.items():
+        _forget_pretrained(value, f'{where}.{key}', changes)
+
+
+def _is_absolute(value: Any) -> bool:
+    if not isinstance(value, str) or value.startswith(_HERE):
+        return False
+    return (posixpath.isabs(value) or ntpath.splitdrive(value)[0] != ''
+            or value.startswith(('~', 'file:')))
+
+
+def _move_data(node: Any, changes: List[str]) -> None:
+    """Let datasets lie where the configs of the package expect them:
+    in ``data/``, below the folder that a command runs in."""
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            _move_data(item, changes)
+    if not isinstance(node, dict):
+        return
+    root = node.get('data_root')
+    if _is_absolute(root):
+        node['data_root'] = f'data/{_last(root)}'
+        changes.append(f'data_root {root!r} became {node["data_root"]!r}')
+    for key, value in node.items():
+        if isinstance(value, (dict, list, tuple)):
+            _move_data(value, changes)
+        elif key != 'data_root' and _is_absolute(value):
+            below = root and osp.abspath(value).startswith(
+                osp.abspath(root) + osp.sep)
+            node[key] = osp.relpath(value, root) if below else _last(value)
+            changes.append(f'{key} {value!r} became {node[key]!r}')
+
+
+def _last(path: str) -> str:
+    return ntpath.basename(path.rstrip('/\\'))
+
+
+def _forget_paths(node: Any, where: str, changes: List[str]) -> None:
+    """Set every remaining path of one machine to None."""
+    if isinstance(node, dict):
+        items = list(node.items())
+    elif isinstance(node, list):
+        items = list(enumerate(node))
+    else:
+        return
+    for key, value in items:
+        place = f'{where}.{key}'.lstrip('.')
+        if _is_absolute(value):
+            node[key] = None
+            changes.append(f'{place}: {value!r} was removed')
+        else:
+            _forget_paths(value, place, changes)

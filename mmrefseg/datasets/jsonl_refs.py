@@ -1,0 +1,197 @@
+# Licensed under the Apache License, Version 2.0.
+"""One's own data: a text file with one sentence per line."""
+
+import json
+from typing import (Any, Dict, Iterator, List, Mapping, Optional, Sequence,
+                    Tuple, Union)
+
+from mmrefseg.registry import DATASETS
+from .annotation_store import AnnotationStore
+from .ref_dataset import BaseRefDataset, join
+from .refer_files import read_file
+
+
+@DATASETS.register_module()
+class JSONLinesRefDataset(BaseRefDataset):
+    """Referring expressions from JSON lines.
+
+    Each line is one sentence::
+
+        {"image": "a.jpg", "text": "the left cup", "mask": "a_cup.png"}
+        {"image": "b.jpg", "text": "a red car",
+         "segmentation": [[x0, y0, x1, y1, ...]]}
+
+    ``image`` is relative to ``data_prefix.img_path``. The object is either
+    ``mask``, the path of a PNG that is not zero on it (relative to
+    ``data_prefix.mask_path``), or ``segmentation`` in COCO's format, polygons
+    or run lengths. Optional are ``ref_id`` (the same in all lines that speak
+    of one object; lines with the same image and the same segmentation or mask
+    are one object without it), ``sent_id``, ``image_id``, ``split``,
+    ``height`` with ``width``, and any of ``extra_fields``.
+
+    Args:
+        ann_file (str): The text file, UTF-8.
+        split (str, optional): Use only lines whose ``split`` is this.
+            Defaults to None: all lines.
+        data_root (str): Folder that relative paths start from.
+        data_prefix (dict): Folders of images (``img_path``) and masks
+            (``mask_path``). Defaults to ``data_root`` itself.
+        extra_fields (Sequence[str]): Fields to carry in the items where
+            present.
+        others: See :class:`BaseRefDataset`.
+
+    Raises:
+        FileNotFoundError: The file or the first image is missing.
+        ValueError: A line is not of this form (the message begins with file
+            and line), or the split is empty.
+    """
+
+    def __init__(self,
+                 *,
+                 ann_file: str,
+                 split: Optional[str] = None,
+                 data_root: str = '',
+                 data_prefix: Mapping[str, str] = dict(
+                     img_path='', mask_path=''),
+                 extra_fields: Sequence[str] = ('kind', ),
+                 check_images: bool = False,
+                 pipeline: Sequence = (),
+                 metainfo: Optional[Mapping] = None,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 serialize_data: bool = True,
+                 test_mode: bool = False,
+                 lazy_init: bool = False,
+                 backend_args: Optional[dict] = None) -> None:
+        self.split = split
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix,
+            pipeline=pipeline,
+            extra_fields=extra_fields,
+            check_images=check_images,
+            metainfo=metainfo,
+            indices=indices,
+            serialize_data=serialize_data,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            backend_args=backend_args)
+
+    def load_data_list(self) -> List[dict]:
+        """Read the file.
+
+        Returns:
+            list[dict]: Items in the order of the lines.
+        """
+        data_list: List[dict] = []
+        splits: Dict[Any, int] = {}
+        masks: Dict[bytes, int] = {}
+        refs: Dict[Any, Tuple[int, str, int]] = {}
+        for number, line in self._lines():
+            where = f'{self.ann_file}:{number}'
+            record = _parse_line(line, where)
+            split = record.get('split')
+            splits[split] = splits.get(split, 0) + 1
+            if self.split is not None and split != self.split:
+                continue
+            mask = self._mask_of(record)
+            mask_number = masks.setdefault(mask, len(masks))
+            image = record['image']
+            ref_id = record.get('ref_id')
+            # Without a ref_id, the object itself says which ref it is.
+            key = ('id', ref_id) if ref_id is not None else (image, mask)
+            first = refs.setdefault(key, (number, image, mask_number))
+            if first[1:] != (image, mask_number):
+                raise ValueError(
+                    f'{where}: ref_id {ref_id} has another image or another '
+                    f'mask than in line {first[0]}: one ref_id is one object '
+                    'in one image.')
+            data_list.append(
+                self._make_item(
+                    mask=mask_number,
+                    group=first[0],
+                    **self._fields_of(record, number, first[0])))
+        if not data_list:
+            listed = ', '.join(f'{x} ({n} lines)' for x, n in splits.items())
+            raise ValueError(
+                f'{self.ann_file} has no sentence' +
+                ('' if self.split is None else
+                 f' of split {self.split!r}; there are: {listed or "none"}') +
+                '.')
+        self._look_for_images(data_list)
+        self._set_masks(list(masks))
+        return data_list
+
+    def _lines(self) -> Iterator[Tuple[int, bytes]]:
+        """Number, from 1, and content of each line that is not blank."""
+        content = read_file(self.ann_file, self.backend_args)
+        content = content.removeprefix(b'\xef\xbb\xbf')  # byte order mark
+        for number, line in enumerate(content.split(b'\n'), 1):
+            if line.strip():
+                yield number, line
+
+    def _mask_of(self, record: dict) -> bytes:
+        if 'mask' in record:
+            path = join(self.data_prefix['mask_path'], record['mask'])
+            return AnnotationStore.dumps(path)
+        return AnnotationStore.dumps(record['segmentation'])
+
+    def _fields_of(self, record: dict, number: int, first: int) -> dict:
+        """What an item says to the outside; ids default to line numbers."""
+        fields = dict(
+            img_path=join(self.data_prefix['img_path'], record['image']),
+            image_id=record.get('image_id', record['image']),
+            ref_id=record.get('ref_id', first),
+            sent_id=record.get('sent_id', number),
+            text=record['text'])
+        optional = ('height', 'width', 'split', 'ann_id', 'category_id')
+        for key in optional + self.extra_fields:
+            if key in record:
+                fields[key] = record[key]
+        return fields
+
+
+def _parse_line(line: bytes, where: str) -> dict:
+    """The record of one line, checked."""
+    try:
+        record = json.loads(line)
+    except ValueError as error:  # JSON or Unicode
+        raise ValueError(f'{where}: not a line of JSON ({error}).') from None
+    if not isinstance(record, dict):
+        raise ValueError(f'{where}: a line must be an object '
+                         '{"image": ..., "text": ..., ...}.')
+    for key in ('image', 'text'):
+        if not isinstance(record.get(key), str) or not record[key].strip():
+            raise ValueError(f'{where}: "{key}" is missing or empty; it must '
+                             'be a string.')
+    if not isinstance(record.get('ref_id', 0), (int, str)):
+        raise ValueError(f'{where}: "ref_id" must be a number or a string.')
+    if ('mask' in record) == ('segmentation' in record):
+        raise ValueError(f'{where}: give either "mask" (path of a PNG) or '
+                         '"segmentation" (polygons or run lengths).')
+    if ('height' in record) != ('width' in record):
+        raise ValueError(f'{where}: give both "height" and "width", or '
+                         'neither.')
+    if 'mask' in record:
+        if not isinstance(record['mask'], str) or not record['mask']:
+            raise ValueError(f'{where}: "mask" must be the path of a PNG.')
+    else:
+        _check_segmentation(record['segmentation'], where)
+    return record
+
+
+def _check_segmentation(segmentation: Any, where: str) -> None:
+    """What people write by mistake; the rest is checked when it is drawn."""
+    if isinstance(segmentation, dict):
+        return
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError(f'{where}: "segmentation" must be polygons [[x0, y0, '
+                         'x1, y1, ...], ...] or a run length object.')
+    if any(not isinstance(part, (list, dict)) for part in segmentation):
+        raise ValueError(f'{where}: "segmentation" is one polygon; write a '
+                         'list of polygons: [[x0, y0, x1, y1, ...]].')
+    if any(isinstance(value, list) for part in segmentation for value in part
+           ) or all(len(part) == 2 and isinstance(part, list)
+                    for part in segmentation):
+        raise ValueError(f'{where}: "segmentation" holds points as pairs; '
+                         'write each polygon flat: [[x0, y0, x1, y1, ...]].')

@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0.
+"""Pickles that hold plain data, read without running anything.
+
+REFER keeps its sentences in pickles (``refs(unc).p``), and a pickle is a
+small program: the standard loader runs whatever function the file names. The
+files are passed on between strangers' mirrors, so this reader knows a short
+list of names, all of them answered by functions of this module, and refuses
+a file that asks for anything else.
+"""
+
+import io
+import pickle
+from typing import Any, Callable, Dict, Tuple
+
+import numpy as np
+
+# What a download that went wrong usually is instead of a pickle.
+_LOOKALIKES = (
+    (b'<', 'a web page'),
+    (b'version https://git-lfs', 'a Git LFS pointer'),
+    (b'PK\x03\x04', 'a zip archive'),
+    (b'\x1f\x8b', 'a gzip archive'),
+    (b'{"', 'a JSON file'),
+    (b'[{', 'a JSON file'),
+)
+
+
+class PlainPickleError(ValueError):
+    """A pickle is damaged, or holds more than plain data."""
+
+
+class _NotPlain(Exception):
+    """Raised from within the unpickler for a name that is not allowed."""
+
+
+class _PlainDtype:
+    """Stands for a numpy dtype of plain numbers while a pickle is read."""
+
+    def __init__(self, code: str) -> None:
+        self.dtype = np.dtype(code)
+        # Object, structured and date types have states of their own that
+        # numpy trusts blindly.
+        if self.dtype.kind not in 'biuf':
+            raise _NotPlain(f'numpy.dtype({code!r})')
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] in ('<', '>'):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _PlainArray(list):
+    """Stands for a numpy array while a pickle is read: nested lists."""
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, data = state
+        self[:] = _read_array(data, dtype, shape, 'F' if fortran else 'C')
+
+
+def _read_array(data, dtype: _PlainDtype, shape: Tuple[int, ...],
+                order: str) -> list:
+    if isinstance(data, str):  # written by Python 2, read as latin1
+        data = data.encode('latin1')
+    array = np.frombuffer(data, dtype=dtype.dtype)
+    return array.reshape(shape, order=order).tolist()
+
+
+def _make_dtype(code, align=False, copy=True) -> _PlainDtype:
+    return _PlainDtype(code)
+
+
+def _make_scalar(dtype: _PlainDtype, data):
+    return _read_array(data, dtype, (1, ), 'C')[0]
+
+
+def _make_array(kind, shape, code) -> _PlainArray:
+    return _PlainArray()
+
+
+def _make_array_from_buffer(data, dtype, shape, order) -> list:
+    return _read_array(data, dtype, shape, order)
+
+
+def _make_bytes(text: str = '', encoding: str = 'latin1') -> bytes:
+    # How Python 3 writes bytes into the protocols of Python 2.
+    return text.encode('latin1')
+
+
+def _numpy_ndarray() -> None:
+    """Only a name that ``_reconstruct`` is handed; never called."""
+
+
+_ALLOWED: Dict[Tuple[str, str], Callable] = {
+    ('collections', 'OrderedDict'): dict,
+    ('_codecs', 'encode'): _make_bytes,
+    ('numpy', 'dtype'): _make_dtype,
+    ('numpy', 'ndarray'): _numpy_ndarray,
+}
+for _module in ('builtins', '__builtin__'):
+    _ALLOWED.update({
+        (_module, 'set'): set,
+        (_module, 'frozenset'): frozenset,
+        (_module, 'bytes'): _make_bytes,
+    })
+for _core in ('numpy.core', 'numpy._core'):
+    _ALLOWED.update({
+        (f'{_core}.multiarray', 'scalar'): _make_scalar,
+        (f'{_core}.multiarray', '_reconstruct'): _make_array,
+        (f'{_core}.numeric', '_frombuffer'): _make_array_from_buffer,
+    })
+
+
+class _PlainUnpickler(pickle.Unpickler):
+
+    def find_class(self, module: str, name: str) -> Callable:
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise _NotPlain(f'{module}.{name}') from None
+
+
+def loads_plain_pickle(content: bytes, path: str) -> Any:
+    """Read a pickle of plain data from bytes.
+
+    Plain data are dict, list, tuple, set, str, bytes, int, float, bool and
+    None. ``OrderedDict`` comes back as dict, numpy numbers as Python numbers
+    and numpy arrays of numbers as nested lists. All pickle protocols are
+    read, those of Python 2 included; its byte strings are taken as UTF-8
+    and, where that fails, as latin1.
+
+    Args:
+        content (bytes): The pickle.
+        path (str): Where it came from, for the error message.
+
+    Returns:
+        Any: The data.
+
+    Raises:
+        PlainPickleError: The pickle is empty, damaged, or names something
+            that is not plain data. In no case has code of the file run.
+    """
+    if not content:
+        raise PlainPickleError(
+            f'{path} is empty (0 bytes): get it again, see docs/data.md.')
+    try:
+        try:
+            return _PlainUnpickler(
+                io.BytesIO(content), encoding='utf-8').load()
+        except UnicodeDecodeError:
+            return _PlainUnpickler(
+                io.BytesIO(content), encoding='latin1').load()
+    except _NotPlain as error:
+        raise PlainPickleError(
+            f'{path} is refused and nothing in it was run: it asks for '
+            f'{error}, and a file of sentences holds plain data only (dict, '
+            'list, str, numbers); get a clean copy, see docs/data.md.'
+        ) from None
+    except Exception as error:  # a damaged pickle can raise almost anything
+        likely = next((f' (it looks like {what})'
+                       for start, what in _LOOKALIKES
+                       if content.lstrip().startswith(start)), '')
+        raise PlainPickleError(
+            f'{path} is not a readable pickle{likely}, damaged or cut off: '
+            f'{type(error).__name__}: {error}; get it again, see '
+            'docs/data.md.') from error

@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0.
+"""What all datasets of referring expressions have in common."""
+
+import os.path as osp
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+import numpy as np
+from mmengine import fileio
+from mmengine.dataset import BaseDataset
+
+from .annotation_store import AnnotationStore
+
+# Keys of an item that only the dataset itself uses.
+_MASK, _GROUP = '_mask', '_group'
+
+
+class BaseRefDataset(BaseDataset):
+    """A dataset whose items are pairs of one object and one sentence.
+
+    A subclass reads its files in :meth:`load_data_list` and announces each
+    item through :meth:`_make_item`. Masks live in an
+    :class:`AnnotationStore`, once for all sentences of an object and once
+    for all workers, and join the item in :meth:`get_data_info`.
+
+    Items are never replaced by others: ``max_refetch`` is 0, and a transform
+    that cannot do its work raises.
+
+    Args:
+        ann_file (str): Annotation file, relative to ``data_root`` or
+            absolute.
+        data_root (str): Folder that relative paths start from.
+        data_prefix (dict): Folders of images (``img_path``, or ``img``) and
+            mask files (``mask_path``), relative to ``data_root`` or absolute.
+        pipeline (Sequence): Transforms as configs or callables.
+        extra_fields (Sequence[str]): Further fields of the annotations to
+            carry in each item where they are present. Defaults to
+            ``('kind', )``.
+        check_images (bool): Look at load time whether every image file
+            exists; otherwise only the first one is looked for, and a missing
+            one is reported when it is read. Defaults to False.
+        metainfo (Mapping, optional): Overrides of ``METAINFO``.
+        indices (int or Sequence[int], optional): Use only these items.
+        serialize_data (bool): Keep the items pickled in one block, so that
+            workers share them. Defaults to True.
+        test_mode (bool): Part of mmengine's interface; makes no difference
+            here. Defaults to False.
+        lazy_init (bool): Do not read the files yet. Defaults to False.
+        backend_args (dict, optional): File backend of annotations and
+            images, see :func:`mmengine.fileio.get`.
+    """
+
+    METAINFO: dict = dict(
+        classes=('background', 'referent'),
+        palette=[[0, 0, 0], [255, 64, 64]])
+
+    def __init__(self,
+                 *,
+                 ann_file: str,
+                 data_root: str = '',
+                 data_prefix: Mapping[str, str] = dict(img_path=''),
+                 pipeline: Sequence = (),
+                 extra_fields: Sequence[str] = ('kind', ),
+                 check_images: bool = False,
+                 metainfo: Optional[Mapping] = None,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 serialize_data: bool = True,
+                 test_mode: bool = False,
+                 lazy_init: bool = False,
+                 backend_args: Optional[dict] = None) -> None:
+        self.extra_fields = tuple(extra_fields)
+        self.check_images = check_images
+        self.backend_args = backend_args
+        self.masks = AnnotationStore([])
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix=_prefixes(data_prefix),
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=0)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One item.
+
+        Args:
+            idx (int): Index of the item, in ``-len(self)..len(self) - 1``.
+
+        Returns:
+            dict: ``img_path``, ``image_id``, ``ref_id``, ``sent_id``,
+            ``text``, ``segmentation`` (polygons, a COCO RLE, or the path of
+            a mask file), an empty list ``seg_fields``, ``sample_idx``;
+            where the annotations have them ``height``, ``width`` (pixels),
+            ``ann_id``, ``category_id``, ``split`` and the extra fields.
+        """
+        info = self._get_item(idx)
+        info.pop(_GROUP)
+        info['segmentation'] = self.masks[info.pop(_MASK)]
+        info['seg_fields'] = []
+        return info
+
+    def get_ref_groups(self) -> List[np.ndarray]:
+        """The items of each ref (an object together with its sentences).
+
+        Returns:
+            list[np.ndarray]: For each ref, in the order of the file, the
+            int64 indices of its items in ascending order.
+        """
+        groups: Dict[Any, List[int]] = {}
+        for idx in range(len(self)):
+            groups.setdefault(self._get_item(idx)[_GROUP], []).append(idx)
+        return [np.asarray(x, dtype=np.int64) for x in groups.values()]
+
+    def _get_item(self, idx: int) -> dict:
+        """An item as it is stored, its mask still a number."""
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'Item {idx} is outside of this dataset of '
+                             f'{len(self)} items.')
+        return super().get_data_info(idx % len(self))
+
+    @staticmethod
+    def _make_item(*, mask: int, group: int, **fields: Any) -> dict:
+        """An item for ``data_list``.
+
+        Args:
+            mask (int): Number of its mask in the store.
+            group (int): Number of its ref.
+            **fields: What the item says to the outside.
+        """
+        return {_MASK: mask, _GROUP: group, **fields}
+
+    def _set_masks(self, pickled: Sequence[bytes]) -> None:
+        """Hand over all masks, each through ``AnnotationStore.dumps``."""
+        self.masks = AnnotationStore(pickled)
+
+    def _look_for_images(self, data_list: Sequence[dict]) -> None:
+        """Raise if the first image (or any, see ``check_images``) is not
+        there."""
+        refs_of: Dict[str, Any] = {}
+        for item in data_list if self.check_images else data_list[:1]:
+            refs_of.setdefault(item['img_path'], item['ref_id'])
+        missing = [
+            path for path in refs_of
+            if not fileio.exists(path, backend_args=self.backend_args)
+        ]
+        if missing:
+            path = missing[0]
+            more = f', and {len(missing) - 1} more' if missing[1:] else ''
+            raise FileNotFoundError(
+                f'Image {path} of ref {refs_of[path]} does not exist{more}: '
+                'set data_root and data_prefix.img_path to where the images '
+                'are, see docs/data.md.')
+
+
+def _prefixes(data_prefix: Mapping[str, str]) -> Dict[str, str]:
+    """mmseg says ``img_path``, mmdet ``img``: both are understood."""
+    prefixes = {('img_path' if key == 'img' else key): value
+                for key, value in data_prefix.items()}
+    unknown = set(prefixes) - {'img_path', 'mask_path'}
+    if unknown:
+        raise ValueError(f'data_prefix knows img_path and mask_path, not '
+                         f'{", ".join(sorted(unknown))}.')
+    prefixes.setdefault('img_path', '')
+    prefixes.setdefault('mask_path', '')
+    return prefixes
+
+
+def join(prefix: str, name: str) -> str:
+    """``prefix/name``, or ``name`` where it is absolute."""
+    return osp.join(prefix, name) if prefix else name

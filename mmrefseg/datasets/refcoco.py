@@ -1,0 +1,214 @@
+# Licensed under the Apache License, Version 2.0.
+"""RefCOCO, RefCOCO+, RefCOCOg, RefCLEF, and all else in the REFER layout."""
+
+import logging
+import os.path as osp
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+from mmengine.logging import print_log
+
+from mmrefseg.registry import DATASETS
+from .ref_dataset import BaseRefDataset, join
+from .refer_files import (choose_splits, find_refs_file, load_instances,
+                          load_refs)
+
+
+@DATASETS.register_module()
+class RefCOCODataset(BaseRefDataset):
+    """Referring expressions in the layout of REFER.
+
+    Two files: ``instances.json`` (images and masks in COCO's format) and
+    ``refs(<split_by>).p`` in the same folder (which sentences speak of which
+    annotation). An item is one pair of a ref and one of its sentences.
+
+    Known choices of ``split_by``: unc and google for RefCOCO, unc for
+    RefCOCO+, umd and google for RefCOCOg, unc and berkeley for RefCLEF. Any
+    other is taken when its file exists.
+
+    Args:
+        split (str or Sequence[str]): Which refs: 'train', 'val', 'testA',
+            ...; 'test' means every split whose name contains 'test'. Several
+            splits are taken together, and each item says in ``split`` which
+            it comes from.
+        split_by (str, optional): Whose split, see above.
+        split_file (str, optional): Instead of ``split_by``, the path of the
+            refs file, relative to ``data_root`` or absolute.
+        ann_file (str): Path of ``instances.json``.
+        data_root (str): Folder that relative paths start from.
+        data_prefix (dict): ``img_path`` is the folder of the images.
+        sentence_field (str): 'raw' (as typed, what LAVT uses) or 'sent'
+            (lower case without punctuation). Defaults to 'raw'.
+        empty_sentences (str): What to do about sentences without text and
+            refs without sentences: 'error' raises, 'skip' leaves them out
+            and logs a warning that names them. Defaults to 'error'.
+        extra_fields (Sequence[str]): Fields of a sentence, or else of its
+            ref, to carry in the items where present.
+        others: See :class:`BaseRefDataset`.
+
+    Raises:
+        FileNotFoundError: A file or the first image is missing.
+        ValueError: A file is damaged or refused, the split is empty, a
+            sentence is empty, or a ref names an annotation or an image that
+            ``instances.json`` does not have.
+    """
+
+    def __init__(self,
+                 *,
+                 split: Union[str, Sequence[str]],
+                 split_by: Optional[str] = None,
+                 split_file: Optional[str] = None,
+                 ann_file: str = 'instances.json',
+                 data_root: str = '',
+                 data_prefix: Mapping[str, str] = dict(img_path='train2014/'),
+                 sentence_field: str = 'raw',
+                 empty_sentences: str = 'error',
+                 extra_fields: Sequence[str] = ('kind', ),
+                 check_images: bool = False,
+                 pipeline: Sequence = (),
+                 metainfo: Optional[Mapping] = None,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 serialize_data: bool = True,
+                 test_mode: bool = False,
+                 lazy_init: bool = False,
+                 backend_args: Optional[dict] = None) -> None:
+        if (split_by is None) == (split_file is None):
+            raise ValueError('Give either split_by (such as "unc") or '
+                             'split_file (the path of a refs file), not both '
+                             'and not neither.')
+        if sentence_field not in ('raw', 'sent'):
+            raise ValueError(f'sentence_field is {sentence_field!r}: choose '
+                             '"raw" or "sent".')
+        if empty_sentences not in ('error', 'skip'):
+            raise ValueError(f'empty_sentences is {empty_sentences!r}: choose '
+                             '"error" or "skip".')
+        self.splits = (split, ) if isinstance(split, str) else tuple(split)
+        self.split_by = split_by
+        self.split_file = split_file
+        self.sentence_field = sentence_field
+        self.empty_sentences = empty_sentences
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix,
+            pipeline=pipeline,
+            extra_fields=extra_fields,
+            check_images=check_images,
+            metainfo=metainfo,
+            indices=indices,
+            serialize_data=serialize_data,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            backend_args=backend_args)
+
+    def load_data_list(self) -> List[dict]:
+        """Read both files.
+
+        Returns:
+            list[dict]: Items in the order of the refs file.
+        """
+        if self.split_file is not None:
+            refs_file = join(self.data_root, self.split_file)
+        else:
+            refs_file = find_refs_file(
+                osp.dirname(self.ann_file), self.split_by, self.backend_args)
+        refs = load_refs(refs_file, self.backend_args)
+        chosen = choose_splits([x['split'] for x in refs], self.splits,
+                               refs_file)
+        refs = [x for x in refs if x['split'] in chosen]
+        images, annotations = load_instances(
+            self.ann_file, {x['ann_id'] for x in refs}, self.backend_args)
+
+        number_of = {ann_id: i for i, ann_id in enumerate(annotations)}
+        data_list, empty = [], []
+        for group, ref in enumerate(refs):
+            where = f'Ref {ref["ref_id"]} of {refs_file}'
+            shared = self._parse_ref(ref, images, annotations, where)
+            if not ref['sentences']:
+                empty.append(f'{where} has no sentences')
+            for sentence in ref['sentences']:
+                if self._is_empty(sentence):
+                    sent_id = sentence.get('sent_id')
+                    empty.append(f'{where}: sentence {sent_id} is empty')
+                    continue
+                data_list.append(
+                    self._make_item(
+                        mask=number_of[ref['ann_id']],
+                        group=group,
+                        **shared,
+                        **self._parse_sentence(sentence, ref, where)))
+        self._report_empty(empty, data_list)
+        self._look_for_images(data_list)
+        self._set_masks([x['segmentation'] for x in annotations.values()])
+        return data_list
+
+    def _parse_ref(self, ref: dict, images: Dict[Any, dict],
+                   annotations: Dict[Any, dict], where: str) -> dict:
+        """What all sentences of a ref have in common."""
+        ann = annotations.get(ref['ann_id'])
+        image = images.get(ref['image_id'])
+        if ann is None:
+            raise ValueError(
+                f'{where} speaks of annotation {ref["ann_id"]}, which '
+                f'{self.ann_file} does not have: the two files must be of the '
+                'same dataset, see docs/data.md.')
+        if image is None:
+            raise ValueError(
+                f'{where} speaks of image {ref["image_id"]}, which '
+                f'{self.ann_file} does not have: the two files must be of the '
+                'same dataset, see docs/data.md.')
+        if ann.get('image_id', ref['image_id']) != ref['image_id']:
+            raise ValueError(
+                f'{where} speaks of image {ref["image_id"]}, but its '
+                f'annotation {ref["ann_id"]} lies in image '
+                f'{ann["image_id"]}: the two files must be of the same '
+                'dataset, see docs/data.md.')
+        shared = dict(
+            img_path=join(self.data_prefix['img_path'], image['file_name']),
+            height=image['height'],
+            width=image['width'],
+            image_id=ref['image_id'],
+            ref_id=ref['ref_id'],
+            ann_id=ref['ann_id'],
+            split=ref['split'])
+        category = ref.get('category_id', ann.get('category_id'))
+        if category is not None:
+            shared['category_id'] = category
+        return shared
+
+    def _is_empty(self, sentence: dict) -> bool:
+        text = sentence.get(self.sentence_field)
+        return isinstance(text, str) and not text.strip()
+
+    def _report_empty(self, empty: List[str], data_list: List[dict]) -> None:
+        if not empty:
+            return
+        more = f' (and {len(empty) - 1} more like it)' if empty[1:] else ''
+        if self.empty_sentences == 'error':
+            raise ValueError(
+                f'{empty[0]}{more}: correct the file, or leave such sentences '
+                'out with empty_sentences="skip".')
+        print_log(
+            f'{len(empty)} empty sentences are left out: ' +
+            '; '.join(empty[:10]) + ('; ...' if empty[10:] else ''),
+            logger='current',
+            level=logging.WARNING)
+        if not data_list:
+            raise ValueError(f'{empty[0]}{more}: nothing is left of the '
+                             'chosen splits.')
+
+    def _parse_sentence(self, sentence: dict, ref: dict, where: str) -> dict:
+        """What one sentence adds."""
+        sent_id = sentence.get('sent_id')
+        text = sentence.get(self.sentence_field)
+        if not isinstance(text, str):
+            raise ValueError(
+                f'{where}: sentence {sent_id} has no text under '
+                f'"{self.sentence_field}" but only {sorted(sentence)}: set '
+                'sentence_field to "raw" or "sent".')
+        fields = dict(sent_id=sent_id, text=text)
+        for name in self.extra_fields:
+            for source in (sentence, ref):
+                if name in source:
+                    fields[name] = source[name]
+                    break
+        return fields

@@ -1,0 +1,238 @@
+# Licensed under the Apache License, Version 2.0.
+"""The files of the REFER layout: finding, reading and checking them.
+
+::
+
+    data/coco/
+        train2014/COCO_train2014_*.jpg
+        refcoco/
+            instances.json   images and object masks in COCO's format
+            refs(unc).p      which sentences speak of which object
+            refs(google).p   the same, split by other people
+"""
+
+import json
+import os.path as osp
+import re
+from collections import Counter
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+from mmengine import fileio
+
+from .annotation_store import AnnotationStore
+from .plain_pickle import loads_plain_pickle
+
+KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
+    'refcoco': ('unc', 'google'),
+    'refcoco+': ('unc', ),
+    'refcocog': ('umd', 'google'),
+    'refclef': ('unc', 'berkeley'),
+}
+
+_REFS_NAME = re.compile(r'^refs\((.+)\)\.p$')
+
+
+def read_file(path: str, backend_args: Optional[dict] = None) -> bytes:
+    """The bytes of an annotation file.
+
+    Raises:
+        FileNotFoundError: It does not exist; says what was expected where.
+    """
+    if not fileio.exists(path, backend_args=backend_args):
+        folder = osp.dirname(path) or '.'
+        raise FileNotFoundError(
+            f'{path} does not exist: expected is the layout '
+            f'{folder}/{{instances.json, refs(<split_by>).p}} beside a folder '
+            'of images; set data_root, or see docs/data.md for where the '
+            'files are found.')
+    return fileio.get(path, backend_args=backend_args)
+
+
+def find_refs_file(folder: str,
+                   split_by: str,
+                   backend_args: Optional[dict] = None) -> str:
+    """Path of ``refs(<split_by>).p`` in a folder.
+
+    Args:
+        folder (str): The folder of ``instances.json``.
+        split_by (str): Whose split, such as 'unc' or 'umd'.
+
+    Raises:
+        FileNotFoundError: It is not there; lists what is.
+    """
+    path = osp.join(folder, f'refs({split_by}).p')
+    if fileio.exists(path, backend_args=backend_args):
+        return path
+    found = []
+    if fileio.isdir(folder, backend_args=backend_args):
+        names = fileio.list_dir_or_file(
+            folder, list_dir=False, backend_args=backend_args)
+        found = sorted(x for x in names if _REFS_NAME.match(x))
+    dataset = osp.basename(osp.normpath(folder))
+    known = KNOWN_SPLITS_BY.get(dataset)
+    if known:
+        hint = f'{dataset} is split by {" or ".join(known)}'
+    else:
+        hint = 'known are ' + '; '.join(
+            f'{name}: {", ".join(by)}'
+            for name, by in KNOWN_SPLITS_BY.items())
+    raise FileNotFoundError(
+        f'{path} does not exist (split_by={split_by!r}; {hint}; found in '
+        f'{folder}: {", ".join(found) or "no refs(...).p"}): choose a '
+        'split_by that is there, or see docs/data.md for where the files are '
+        'found.')
+
+
+def load_refs(path: str, backend_args: Optional[dict] = None) -> List[dict]:
+    """Read a ``refs(...).p`` and check its form.
+
+    Returns:
+        list[dict]: The refs as they are in the file, of all splits.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged or refused (see
+            :mod:`~mmrefseg.datasets.plain_pickle`), empty, or a ref of it
+            lacks what a ref needs.
+    """
+    refs = loads_plain_pickle(read_file(path, backend_args), path)
+    if not isinstance(refs, (list, tuple)):
+        raise ValueError(f'{path} holds a {type(refs).__name__}, not a list '
+                         'of refs: it is not a REFER file, see docs/data.md.')
+    if not refs:
+        raise ValueError(f'{path} holds no refs at all: get it again, see '
+                         'docs/data.md.')
+    needed = ('ref_id', 'image_id', 'ann_id', 'split', 'sentences')
+    for number, ref in enumerate(refs):
+        missing = [
+            key for key in needed
+            if not isinstance(ref, dict) or key not in ref
+        ]
+        if missing:
+            raise ValueError(f'Ref number {number} of {path} lacks '
+                             f'{", ".join(missing)}: it is not a REFER file, '
+                             'see docs/data.md.')
+        for key in needed[:3]:
+            if not isinstance(ref[key], (int, str)):
+                raise ValueError(
+                    f'Ref number {number} of {path} has a '
+                    f'{type(ref[key]).__name__} as {key}, where one id is '
+                    'expected: it is not a REFER file, see docs/data.md.')
+        sentences = ref['sentences']
+        if not isinstance(sentences, (list, tuple)) or not all(
+                isinstance(x, dict) for x in sentences):
+            raise ValueError(f'Ref {ref["ref_id"]} of {path} has no list of '
+                             'sentences: it is not a REFER file, see '
+                             'docs/data.md.')
+    return list(refs)
+
+
+def load_instances(path: str,
+                   ann_ids: Set[Any],
+                   backend_args: Optional[dict] = None
+                   ) -> Tuple[Dict[Any, dict], Dict[Any, dict]]:
+    """Read an ``instances.json`` and keep what is asked for.
+
+    Masks of all other annotations are dropped while the text is parsed, and
+    masks that stay are pickled at once, so that the memory needed stays near
+    the size of the file.
+
+    Args:
+        path (str): The file.
+        ann_ids (set): Ids of the annotations to keep.
+
+    Returns:
+        tuple[dict, dict]: Image records by id, and annotations by id with
+        ``segmentation`` pickled by :meth:`AnnotationStore.dumps`.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not JSON, or not COCO's format.
+    """
+
+    def slim(record: dict) -> Optional[dict]:
+        if 'segmentation' not in record or 'id' not in record:
+            return record
+        if record['id'] not in ann_ids:
+            return None
+        record['segmentation'] = AnnotationStore.dumps(record['segmentation'])
+        return record
+
+    content = _load_json(path, slim, backend_args)
+    for key in ('images', 'annotations'):
+        if not isinstance(content, dict) or not isinstance(
+                content.get(key), list):
+            raise ValueError(f'{path} has no list "{key}": it is not an '
+                             'instances file in COCO\'s format, see '
+                             'docs/data.md.')
+    for image in content['images']:
+        missing = [
+            key for key in ('id', 'file_name', 'height', 'width')
+            if not isinstance(image, dict) or key not in image
+        ]
+        if missing:
+            raise ValueError(f'An image of {path} lacks {", ".join(missing)}: '
+                             f'{str(image)[:80]}.')
+    images = {x['id']: x for x in content['images']}
+    annotations = {
+        x['id']: x
+        for x in content['annotations']
+        if isinstance(x, dict) and x.get('id') in ann_ids
+    }
+    for ann in annotations.values():
+        if 'segmentation' not in ann:
+            raise ValueError(f'Annotation {ann["id"]} of {path} has no '
+                             '"segmentation": a mask is needed, a box is not '
+                             'enough.')
+    return images, annotations
+
+
+def _load_json(path: str, hook: Callable,
+               backend_args: Optional[dict]) -> Any:
+    text = read_file(path, backend_args)
+    if not text:
+        raise ValueError(f'{path} is empty (0 bytes): get it again, see '
+                         'docs/data.md.')
+    try:
+        return json.loads(text, object_hook=hook)
+    except ValueError as error:  # JSON or Unicode
+        raise ValueError(
+            f'{path} is not readable JSON, damaged or cut off ({error}): get '
+            'it again, see docs/data.md.') from None
+
+
+def choose_splits(present: Sequence[str], wanted: Sequence[str],
+                  path: str) -> Set[str]:
+    """The splits of a file that a user's choice means.
+
+    A name means itself; as in REFER's own reader, 'test' means every split
+    with 'test' in its name, and 'testA' also takes a shared split such as
+    'testAB' (RefCLEF has them).
+
+    Args:
+        present (Sequence[str]): The split of every ref in the file.
+        wanted (Sequence[str]): The chosen names.
+        path (str): The file, for the error message.
+
+    Raises:
+        ValueError: A chosen name means no split of the file.
+    """
+    counts = Counter(present)
+    chosen: Set[str] = set()
+    for name in wanted:
+        if name == 'test':
+            found = {x for x in counts if 'test' in x}
+        elif re.fullmatch('test[ABC]', name):
+            found = {
+                x
+                for x in counts
+                if re.fullmatch('test[ABC]+', x) and name[-1] in x[4:]
+            }
+        else:
+            found = {name} & set(counts)
+        if not found:
+            listed = ', '.join(f'{x} ({n} refs)' for x, n in counts.items())
+            raise ValueError(f'Split {name!r} is empty: {path} has {listed}; '
+                             'choose one of these.')
+        chosen |= found
+    return chosen

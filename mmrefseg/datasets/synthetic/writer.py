@@ -1,0 +1,242 @@
+# Licensed under the Apache License, Version 2.0.
+"""Writes synthetic scenes in the REFER layout."""
+
+import json
+import os
+import os.path as osp
+import pickle
+import shutil
+import tempfile
+from dataclasses import asdict
+from typing import Dict, List, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from .masks import encode_mask
+from .rendering import render
+from .scenes import Scene, SceneStyle, sample_scene
+from .sentences import Sentence, describe_scene
+from .shapes import SHAPES
+
+# Raised whenever the same parameters no longer give the same data.
+GENERATOR_VERSION = 1
+
+SPLITS = ('train', 'val', 'testA', 'testB')
+STYLES = {
+    'train': SceneStyle(),
+    'val': SceneStyle(),
+    'testA': SceneStyle(),
+    'testB': SceneStyle(counts=(6, 8), overlap=0.45, large=0.35),
+}
+META_FILE = 'synthetic.json'
+_IDS_PER_SPLIT = 1_000_000
+
+
+def build_scene(split: str, index: int, *, size: int,
+                seed: int) -> Tuple[Scene, List[List[Sentence]], np.ndarray]:
+    """Builds one scene, a function of its arguments alone.
+
+    Args:
+        split (str): One of ``SPLITS``.
+        index (int): Number of the scene in its split.
+        size (int): Side of the image in pixels.
+        seed (int): Seed of the whole set.
+
+    Returns:
+        tuple: The scene, for each object its sentences, and the picture
+        (size x size x 3 uint8 BGR).
+    """
+    sequence = np.random.SeedSequence((seed, SPLITS.index(split), index))
+    rng, picture_rng = (
+        np.random.Generator(np.random.PCG64(s)) for s in sequence.spawn(2))
+    while True:
+        scene = sample_scene(rng, size, STYLES[split])
+        sentences = describe_scene(rng, scene.objects)
+        # A scene must offer a choice: two objects that are spoken of.
+        if sum(map(bool, sentences)) >= 2:
+            return scene, sentences, render(picture_rng, scene)
+
+
+def _annotations(scene: Scene, image_id: int) -> List[dict]:
+    result = []
+    for i, item in enumerate(scene.objects):
+        mask = scene.mask(i)
+        result.append(
+            dict(
+                id=image_id * 10 + i,
+                image_id=image_id,
+                category_id=SHAPES.index(item.shape) + 1,
+                segmentation=encode_mask(mask),
+                area=int(cv2.countNonZero(mask)),
+                bbox=list(cv2.boundingRect(mask)),
+                iscrowd=0,
+                attributes=dict(
+                    shape=item.shape,
+                    colour=item.colour,
+                    size=item.size,
+                    pattern=item.pattern)))
+    return result
+
+
+def _refs(annotations: List[dict], sentences: List[List[Sentence]],
+          image: dict, split: str) -> List[dict]:
+    result = []
+    for annotation, found in zip(annotations, sentences):
+        if not found:
+            continue
+        ref_id = annotation['id']
+        records = [
+            dict(
+                sent_id=ref_id * 10 + i,
+                raw=sentence.text,
+                sent=sentence.text,
+                tokens=sentence.text.split(),
+                kind=sentence.kind) for i, sentence in enumerate(found)
+        ]
+        result.append(
+            dict(
+                ref_id=ref_id,
+                ann_id=annotation['id'],
+                image_id=image['id'],
+                category_id=annotation['category_id'],
+                split=split,
+                file_name=image['file_name'],
+                sent_ids=[record['sent_id'] for record in records],
+                sentences=records))
+    return result
+
+
+def _write(folder: str, counts: Dict[str, int], size: int,
+           seed: int) -> None:
+    os.mkdir(osp.join(folder, 'images'))
+    images, annotations, refs = [], [], []
+    quality = [
+        cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    ]
+    for number, split in enumerate(SPLITS):
+        for index in range(counts[split]):
+            scene, sentences, picture = build_scene(
+                split, index, size=size, seed=seed)
+            image = dict(
+                id=number * _IDS_PER_SPLIT + index + 1,
+                file_name=f'{split}_{index:06d}.jpg',
+                height=size,
+                width=size)
+            path = osp.join(folder, 'images', image['file_name'])
+            if not cv2.imwrite(path, picture, quality):
+                raise OSError(f'Cannot write the picture {path}.')
+            found = _annotations(scene, image['id'])
+            images.append(image)
+            annotations += found
+            refs += _refs(found, sentences, image, split)
+    with open(osp.join(folder, 'instances.json'), 'w') as file:
+        json.dump(
+            dict(
+                info=dict(description='Synthetic scenes of mmrefseg'),
+                licenses=[],
+                images=images,
+                annotations=annotations,
+                categories=[
+                    dict(id=i + 1, name=name, supercategory='shape')
+                    for i, name in enumerate(SHAPES)
+                ]),
+            file,
+            separators=(',', ':'))
+    with open(osp.join(folder, 'refs(synthetic).p'), 'wb') as file:
+        pickle.dump(refs, file, protocol=2)
+
+
+def make_synthetic_refs(out_dir: str,
+                        *,
+                        train: int = 6000,
+                        val: int = 250,
+                        testA: int = 250,
+                        testB: int = 250,
+                        size: int = 160,
+                        seed: int = 0,
+                        force: bool = False) -> bool:
+    """Writes a set of synthetic scenes in the REFER layout.
+
+    ``out_dir`` gets ``images/``, ``instances.json``, ``refs(synthetic).p``
+    and ``synthetic.json`` with the parameters. The folder appears under its
+    name only when it is complete. Scene number i of a split depends on
+    nothing but (seed, split, i, size): a larger set begins with the scenes
+    of a smaller one.
+
+    Args:
+        out_dir (str): Folder to write.
+        train, val, testA, testB (int): Scenes in each split.
+        size (int): Side of the images in pixels, at least 96.
+        seed (int): Seed of the whole set, at least 0.
+        force (bool): Replace a set that was made with other parameters.
+
+    Returns:
+        bool: Whether the set was made now (False: it was there already).
+
+    Raises:
+        ValueError: If a parameter is out of range.
+        FileExistsError: If ``out_dir`` holds anything else than this set.
+    """
+    counts = dict(train=train, val=val, testA=testA, testB=testB)
+    if size < 96 or seed < 0 or min(counts.values()) < 0 or max(
+            counts.values()) >= _IDS_PER_SPLIT or not any(counts.values()):
+        raise ValueError(
+            f'Synthetic scenes need size >= 96, seed >= 0 and 0 to '
+            f'{_IDS_PER_SPLIT - 1} scenes in each split, at least one in '
+            f'all; got size={size}, seed={seed}, {counts}.')
+    meta = dict(
+        generator_version=GENERATOR_VERSION,
+        size=size,
+        seed=seed,
+        scenes=counts,
+        styles={split: asdict(style) for split, style in STYLES.items()})
+    meta = json.loads(json.dumps(meta))
+    out_dir = osp.abspath(out_dir)
+    there = _read_meta(out_dir)
+    if there == meta and not force:
+        return False
+    _check_free(out_dir, there, meta, force)
+    os.makedirs(osp.dirname(out_dir), exist_ok=True)
+    with tempfile.TemporaryDirectory(
+            prefix='.' + osp.basename(out_dir) + '-',
+            dir=osp.dirname(out_dir)) as parent:
+        folder = osp.join(parent, 'new')
+        os.mkdir(folder)
+        _write(folder, counts, size, seed)
+        with open(osp.join(folder, META_FILE), 'w') as file:
+            json.dump(meta, file, indent=1)
+        if osp.exists(out_dir):
+            shutil.move(out_dir, osp.join(parent, 'old'))
+        os.rename(folder, out_dir)
+    return True
+
+
+def _read_meta(folder: str) -> Optional[dict]:
+    try:
+        with open(osp.join(folder, META_FILE)) as file:
+            meta = json.load(file)
+    except (OSError, ValueError):
+        return None
+    known = isinstance(meta, dict) and 'generator_version' in meta
+    return meta if known else None
+
+
+def _check_free(out_dir: str, there: Optional[dict], meta: dict,
+                force: bool) -> None:
+    """Raises where writing would take something away from somebody."""
+    if there is None:
+        if osp.exists(out_dir) and (not osp.isdir(out_dir)
+                                    or os.listdir(out_dir)):
+            raise FileExistsError(
+                f'{out_dir} holds something else than synthetic scenes: '
+                'choose another folder.')
+    elif not force:
+        changes = ', '.join(f'{key}={there.get(key)} instead of {value}'
+                            for key, value in meta.items()
+                            if there.get(key) != value)
+        raise FileExistsError(
+            f'{out_dir} holds scenes made with other parameters ({changes}): '
+            'choose another folder, or pass --force (force=True) to replace '
+            'them.')

@@ -1,0 +1,182 @@
+# Licensed under the Apache License, Version 2.0.
+"""Loading of images and masks; what cannot be read says so."""
+
+from typing import Optional
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine import fileio
+
+from mmrefseg.registry import TRANSFORMS
+from .masks import rasterize, read_mask
+from .truncation import find_truncation
+
+
+def _origin(results: dict) -> str:
+    """'ref 3, sentence 7' as far as it is known, for error messages."""
+    parts = [
+        f'{name} {results[key]}'
+        for name, key in (('ref', 'ref_id'), ('sentence', 'sent_id'))
+        if results.get(key) is not None
+    ]
+    return f' ({", ".join(parts)})' if parts else ''
+
+
+@TRANSFORMS.register_module()
+class LoadRefImage(LoadImageFromFile):
+    """Load an image, and notice when only a part of it is there.
+
+    Some versions of OpenCV return a half grey image for a file that was cut
+    off. Here it is an error, as is everything else that is not a whole
+    image.
+
+    Pixels come as they are stored: an EXIF orientation is not applied,
+    because annotations of COCO's format are in the frame of the stored
+    pixels. Pass ``color_type='color'`` if yours were drawn on the upright
+    picture.
+
+    An image that is there already (``results['img']``, ``H x W x 3``, uint8,
+    BGR) is taken as it is.
+
+    Required keys: ``img_path`` or ``img``. Added keys: ``img`` (``H x W x
+    3``, uint8, BGR), ``img_shape`` and ``ori_shape`` (``(H, W)``).
+
+    Args:
+        color_type (str): See :func:`mmcv.imfrombytes`. Defaults to
+            'color_ignore_orientation'.
+        imdecode_backend (str): 'cv2' or 'pillow'. Defaults to 'cv2'.
+        backend_args (dict, optional): File backend, see
+            :func:`mmengine.fileio.get`.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is empty, cut off, or no image.
+    """
+
+    def __init__(self,
+                 *,
+                 color_type: str = 'color_ignore_orientation',
+                 imdecode_backend: str = 'cv2',
+                 backend_args: Optional[dict] = None) -> None:
+        super().__init__(
+            color_type=color_type,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args)
+
+    def transform(self, results: dict) -> dict:
+        """Load the image of ``results``."""
+        image = results.get('img')
+        if image is None:
+            image = self._read(results)
+            results['img'] = image
+        results['img_shape'] = image.shape[:2]
+        results['ori_shape'] = image.shape[:2]
+        return results
+
+    def _read(self, results: dict) -> np.ndarray:
+        path = results['img_path']
+        name = f'Image {path}{_origin(results)}'
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{name} does not exist: set data_root and '
+                'data_prefix.img_path to where the images are, see '
+                'docs/data.md.') from None
+        fault = find_truncation(content)
+        image = None
+        if fault is None:
+            fault = 'is not an image that can be read'
+            try:
+                image = mmcv.imfrombytes(
+                    content,
+                    flag=self.color_type,
+                    backend=self.imdecode_backend)
+            except Exception as error:  # decoders raise almost anything
+                fault += f' ({error})'
+        if image is None:
+            raise ValueError(f'{name} {fault}: get the file again.')
+        return image
+
+
+@TRANSFORMS.register_module()
+class LoadRefMask(BaseTransform):
+    """Draw the mask of the object that the sentence means.
+
+    It has the size of the image file (``ori_shape``), so it stands before
+    ``Resize`` in training, where it is resized with the image, and after it
+    in testing, where masks are compared at the original size.
+
+    Required keys: ``segmentation`` (polygons, a COCO RLE or a list of them,
+    or the path of a mask file), ``ori_shape``. Optional keys: ``height`` and
+    ``width``, the image's size by the annotations, compared with
+    ``ori_shape``. Modified keys: ``gt_seg_map`` (``H x W``, uint8, 1 on the
+    object and 0 elsewhere), ``seg_fields`` (``gt_seg_map`` is appended, by
+    which ``Resize`` knows it).
+
+    Args:
+        backend_args (dict, optional): File backend of mask files, see
+            :func:`mmengine.fileio.get`.
+
+    Raises:
+        FileNotFoundError: The mask file does not exist.
+        ValueError: The mask is damaged, of another size than the image, or
+            nothing of it lies in the image.
+    """
+
+    def __init__(self, *, backend_args: Optional[dict] = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Add the mask to ``results``."""
+        height, width = results['ori_shape'][:2]
+        image = results.get('img_path', 'the given image')
+        name = f'The mask in {image}{_origin(results)}'
+        said = results.get('height', height), results.get('width', width)
+        if said != (height, width):
+            raise ValueError(
+                f'{name} does not fit: the annotations say that the image is '
+                f'{said[0]} x {said[1]} (height x width), but the file is '
+                f'{height} x {width}; use the images that were annotated (an '
+                'EXIF orientation is not applied, see LoadRefImage).')
+        segmentation = results['segmentation']
+        if isinstance(segmentation, str):
+            mask = self._read(segmentation, results)
+            if mask.shape != (height, width):
+                raise ValueError(
+                    f'Mask file {segmentation}{_origin(results)} is '
+                    f'{mask.shape[0]} x {mask.shape[1]} (height x width), '
+                    f'but image {image} is {height} x {width}: the two must '
+                    'have the same size.')
+        else:
+            try:
+                mask = rasterize(segmentation, height, width)
+            except ValueError as error:
+                raise ValueError(f'{name} cannot be drawn: {error}; correct '
+                                 'the annotation.') from None
+        if not mask.any():
+            raise ValueError(
+                f'{name} is empty: nothing of its segmentation lies in the '
+                f'image of {height} x {width} (height x width); correct the '
+                'annotation or remove it.')
+        results['gt_seg_map'] = mask
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def _read(self, path: str, results: dict) -> np.ndarray:
+        name = f'Mask file {path}{_origin(results)}'
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{name} does not exist: correct its path or '
+                'data_prefix.mask_path.') from None
+        try:
+            return read_mask(content)
+        except ValueError as error:
+            raise ValueError(
+                f'{name} is no usable mask: {error}.') from None
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'

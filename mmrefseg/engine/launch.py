@@ -1,0 +1,254 @@
+# Licensed under the Apache License, Version 2.0.
+"""From a config and the arguments of a command to a Runner that is ready.
+
+``tools/train.py`` and ``tools/test.py`` are thin layers over these functions;
+a script of your own can call them just as well.
+"""
+
+import logging
+import os
+import os.path as osp
+from typing import Optional
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmrefseg.registry import RUNNERS
+
+AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
+
+
+def load_config(path: str,
+                *,
+                options: Optional[dict] = None,
+                work_dir: Optional[str] = None,
+                launcher: str = 'none') -> Config:
+    """Read a config file and apply what every command lets change.
+
+    Args:
+        path (str): Path of the config file.
+        options (dict, optional): Settings to be changed, their names with
+            dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
+        work_dir (str, optional): Folder for logs and checkpoints. Without it
+            the config's own counts, and without that
+            ``work_dirs/<name of the config file>``.
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(
+            f'There is no config file {path}: give the path of a file, such '
+            'as configs/<method>/<name>.py.')
+    cfg = Config.fromfile(path)
+    cfg.launcher = launcher
+    if options:
+        cfg.merge_from_dict(options)
+    name = osp.splitext(osp.basename(path))[0]
+    cfg.work_dir = work_dir or cfg.get('work_dir') or osp.join(
+        'work_dirs', name)
+    return cfg
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in mixed precision: float16 with loss scaling on a GPU, bfloat16
+    on a CPU, which needs no scaling.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        ValueError: If the config's optimizer wrapper is none that has a
+            mixed-precision twin.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind in AMP_WRAPPERS:
+        print_log(
+            f'--amp changes nothing: the config already trains with {kind}.',
+            logger='current',
+            level=logging.WARNING)
+        return
+    if kind != 'OptimWrapper':
+        raise ValueError(
+            "--amp works with optim_wrapper.type='OptimWrapper' only, but the "
+            f'config has {kind!r}: set a mixed-precision wrapper there.')
+    if get_device() == 'cpu':
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    else:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the batch size of this run over the one the
+    config was made for (``auto_scale_lr.base_batch_size``).
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        ValueError: If the config does not tell its batch size.
+    """
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise ValueError(
+            '--auto-scale-lr needs the batch size that the config was made '
+            'for: add auto_scale_lr=dict(base_batch_size=...) to it.')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, checkpoint: Optional[str]) -> None:
+    """Resume a training run.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        checkpoint (str, optional): Checkpoint to resume from, or 'auto' for
+            the newest one in the work directory. None leaves the config as
+            it is.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+    """
+    if checkpoint is None:
+        return
+    cfg.resume = True
+    cfg.load_from = None
+    if checkpoint != 'auto':
+        check_checkpoint(checkpoint)
+        cfg.load_from = checkpoint
+
+
+def check_checkpoint(path: str) -> None:
+    """Tell of a checkpoint that is not there before anything is built.
+
+    Args:
+        path (str): A local path or an address such as ``https://...``.
+
+    Raises:
+        FileNotFoundError: If it is a local path and there is no such file.
+    """
+    if '://' not in path and not osp.exists(path):
+        raise FileNotFoundError(
+            f'There is no checkpoint {path}: see the .pth files in the work '
+            'directory of the training run.')
+
+
+def draw_predictions(cfg: Config,
+                     *,
+                     show: bool = False,
+                     show_dir: Optional[str] = None,
+                     wait_time: float = 0.) -> None:
+    """Draw every sentence of a test, not only the few that the config asks
+    for.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        show (bool): Open a window for each. Defaults to False.
+        show_dir (str, optional): Folder for the pictures. Without it they go
+            where the visualizer of the config puts them.
+        wait_time (float): Seconds that a window stays; 0 waits for a key.
+
+    Raises:
+        ValueError: If the config has no hook that draws.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ValueError(
+            'Drawing needs a hook that does it: add '
+            "default_hooks.visualization=dict(type='RefVisualizationHook') "
+            'to the config.')
+    hook.update(
+        draw=True,
+        num_test_samples=-1,
+        show=show,
+        out_dir=show_dir,
+        wait_time=wait_time)
+
+
+def dump_predictions(cfg: Config, out_file: str) -> None:
+    """Write the predicted masks of a test to a file of JSON lines.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        out_file (str): The file.
+
+    Raises:
+        ValueError: If the file's name does not end in '.jsonl'.
+    """
+    if not out_file.endswith('.jsonl'):
+        raise ValueError(
+            f'--out writes JSON lines: let the name end in .jsonl, unlike '
+            f'{out_file}.')
+    evaluators = cfg.test_evaluator
+    if not isinstance(evaluators, (list, tuple)):
+        evaluators = [evaluators]
+    # With the scope named, also a config of another default scope works.
+    dump = dict(
+        type='PredictionDump', _scope_='mmrefseg', out_file=out_file)
+    cfg.test_evaluator = [*evaluators, dump]
+
+
+def prepare_distributed(cfg: Config) -> None:
+    """Let several processes run on a machine without a GPU.
+
+    MMEngine's own set-up asks CUDA for the device of each process. Here the
+    processes are joined by ``gloo`` before the Runner is built, and the model
+    is wrapped without device numbers. With a GPU nothing is done: MMEngine
+    does it.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        ValueError: If processes on CPU are started by a launcher other than
+            'pytorch'.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or get_device() != 'cpu':
+        return
+    if launcher != 'pytorch':
+        raise ValueError(
+            f"No GPU was found, and launcher '{launcher}' works on GPUs only: "
+            'run several processes on CPU with tools/dist_train.sh or '
+            "launcher 'pytorch'.")
+    if not is_distributed():
+        torch.distributed.init_process_group('gloo')
+    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper.device_ids = None
+    cfg.model_wrapper_cfg = wrapper
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner of a config, on GPUs or CPU, one process or many.
+
+    Args:
+        cfg (Config): The config; its ``launcher`` says how the processes
+            were started.
+
+    Returns:
+        Runner: Ready for ``train()``, ``val()`` or ``test()``.
+    """
+    prepare_distributed(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def set_local_rank(rank: int) -> None:
+    """Note the rank that an old launcher gave as an argument, where MMEngine
+    looks for it; ``torchrun`` has set it there already.
+
+    Args:
+        rank (int): Number of the process on this machine, from 0.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(rank))

@@ -1,0 +1,191 @@
+# Licensed under the Apache License, Version 2.0.
+"""Which parameter gets which learning rate and weight decay."""
+
+from typing import Dict, Iterator, List, Optional, Tuple
+
+import torch.nn as nn
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from prettytable import PrettyTable
+
+from mmrefseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+_OPTIONS = ('norm_decay_mult', 'bias_decay_mult', 'no_decay', 'lr_mult',
+            'decay_mult', 'muon_lr')
+_TABLES = ('relative_position_bias_table', 'absolute_pos_embed')
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module is a normalisation.
+
+    torch's layer, group, batch and instance norms and what derives from them
+    are; so is any class whose name ends in 'Norm', as those that come with
+    language models (``T5LayerNorm``, ``LlamaRMSNorm``).
+    """
+    return isinstance(module, _NORMS) or type(module).__name__.endswith('Norm')
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Parameter groups by what a module is and where it stands.
+
+    MMEngine's constructor matches substrings of parameter names: there
+    'layer.1' hits 'layer.10', and a match switches ``norm_decay_mult`` off
+    for the norms inside. Here a norm is told by its class, wherever it is,
+    and a part of the model by its dotted path, name by name. Learning rate
+    and weight decay are decided apart from each other. Parameters that agree
+    in both share a group. Frozen parameters are left out, and a parameter
+    that occurs twice is taken once.
+
+    ``paramwise_cfg`` may have these keys:
+
+    - ``norm_decay_mult`` (float): Factor on the weight decay of norms,
+      weights and biases. Defaults to 0.
+    - ``bias_decay_mult`` (float): The same for the biases of all other
+      modules. Defaults to 1.
+    - ``no_decay`` (sequence of str): Names of parameters, that is the last
+      part of their dotted path, that get no decay. Defaults to
+      ``('relative_position_bias_table', 'absolute_pos_embed')``.
+    - ``lr_mult`` (dict[str, float]): Factor on the learning rate by dotted
+      path of a module or a parameter. The longest path that fits counts.
+    - ``decay_mult`` (dict[str, float]): Factor on the weight decay by dotted
+      path, on top of the rules above.
+    - ``muon_lr`` (float): Learning rate, before ``lr_mult``, of the weights
+      of linear layers, which then form groups of their own, marked
+      ``use_muon=True`` for ``MuonAdamW``. Defaults to None: no such groups.
+
+    Args:
+        optim_wrapper_cfg (dict): The config of the optimizer wrapper, with
+            its ``optimizer``.
+        paramwise_cfg (dict, optional): See above.
+
+    Raises:
+        ValueError: If ``paramwise_cfg`` has an unknown key.
+        KeyError: When the groups are made, if a path fits no parameter.
+
+    Example:
+        >>> optim_wrapper = dict(
+        ...     type='OptimWrapper',
+        ...     constructor='RefSegOptimWrapperConstructor',
+        ...     optimizer=dict(type='AdamW', lr=1.5e-5, weight_decay=0.01),
+        ...     paramwise_cfg=dict(lr_mult={'language_encoder': 0.1}))
+    """
+
+    def __init__(self,
+                 optim_wrapper_cfg: dict,
+                 paramwise_cfg: Optional[dict] = None) -> None:
+        options = dict(
+            norm_decay_mult=0., bias_decay_mult=1., no_decay=_TABLES)
+        options.update(paramwise_cfg or {})
+        super().__init__(optim_wrapper_cfg, options)
+
+    def _validate_cfg(self) -> None:
+        unknown = sorted(set(self.paramwise_cfg) - set(_OPTIONS))
+        if unknown:
+            raise ValueError(
+                f'paramwise_cfg of {type(self).__name__} has unknown keys '
+                f'{unknown}; it knows {list(_OPTIONS)}.')
+        if self.base_lr is None:
+            raise ValueError('The optimizer config must set `lr`.')
+
+    def add_params(self,
+                   params: List[dict],
+                   module: nn.Module,
+                   prefix: str = '',
+                   is_dcn_module=None) -> None:
+        """Append the parameter groups of a model.
+
+        Args:
+            params (list[dict]): Groups, extended in place.
+            module (nn.Module): The whole model.
+            prefix (str): Path of ``module``, put before the names.
+            is_dcn_module: Unused; part of MMEngine's interface.
+        """
+        self._check_paths(module, prefix)
+        groups: Dict[Tuple, dict] = {}
+        for path, owner, param in _trainable(module, prefix):
+            muon = self._is_for_muon(owner, param)
+            lr = self.paramwise_cfg['muon_lr'] if muon else self.base_lr
+            lr *= self._by_path('lr_mult', path)
+            decay = None
+            if self.base_wd is not None:
+                decay = self.base_wd * self._decay_mult(path, owner)
+            group = groups.setdefault((lr, decay, muon),
+                                      dict(params=[], lr=lr))
+            if muon:
+                group['use_muon'] = True
+            if decay is not None:
+                group['weight_decay'] = decay
+            group['params'].append(param)
+        # the highest learning rate first, decay before no decay: the order,
+        # which a resumed optimizer relies on, then depends on the model alone
+        order = sorted(
+            groups, key=lambda key: (-key[0], -(key[1] or 0.), key[2]))
+        params.extend(groups[key] for key in order)
+        _log([groups[key] for key in order])
+
+    def _is_for_muon(self, owner: nn.Module, param: nn.Parameter) -> bool:
+        return (
+            self.paramwise_cfg.get('muon_lr') is not None
+            and isinstance(owner, nn.Linear) and param.ndim == 2)
+
+    def _decay_mult(self, path: str, owner: nn.Module) -> float:
+        name = path.rsplit('.', 1)[-1]
+        if name in self.paramwise_cfg['no_decay']:
+            return 0.
+        mult = self._by_path('decay_mult', path)
+        if is_norm(owner):
+            return mult * self.paramwise_cfg['norm_decay_mult']
+        if name == 'bias':
+            return mult * self.paramwise_cfg['bias_decay_mult']
+        return mult
+
+    def _by_path(self, option: str, path: str) -> float:
+        """The factor of the longest path in ``option`` that holds ``path``."""
+        mults = self.paramwise_cfg.get(option) or {}
+        fitting = [key for key in mults if _holds(key, path)]
+        return mults[max(fitting, key=len)] if fitting else 1.
+
+    def _check_paths(self, module: nn.Module, prefix: str) -> None:
+        names = [_join(prefix, name) for name, _ in module.named_parameters()]
+        for option in ('lr_mult', 'decay_mult'):
+            for key in self.paramwise_cfg.get(option) or {}:
+                if not any(_holds(key, name) for name in names):
+                    known = sorted({name.split('.')[0] for name in names})
+                    raise KeyError(
+                        f'paramwise_cfg.{option} names "{key}", but no '
+                        'parameter of the model stands under that path. The '
+                        f'parts of the model are {known}; a path is made of '
+                        'whole names, e.g. "language_encoder.model".')
+
+
+def _join(prefix: str, name: str) -> str:
+    return f'{prefix}.{name}' if prefix else name
+
+
+def _holds(key: str, path: str) -> bool:
+    return path == key or path.startswith(key + '.')
+
+
+def _trainable(module: nn.Module, prefix: str
+               ) -> Iterator[Tuple[str, nn.Module, nn.Parameter]]:
+    """Path, owning module and parameter of each parameter to be trained."""
+    seen = set()
+    for module_name, owner in module.named_modules(prefix=prefix):
+        for name, param in owner.named_parameters(recurse=False):
+            if param.requires_grad and id(param) not in seen:
+                seen.add(id(param))
+                yield _join(module_name, name), owner, param
+
+
+def _log(groups: List[dict]) -> None:
+    table = PrettyTable()
+    table.field_names = ['tensors', 'parameters (M)', 'lr', 'weight decay']
+    for group in groups:
+        count = sum(param.numel() for param in group['params'])
+        table.add_row([
+            len(group['params']), f'{count / 1e6:.3f}', f"{group['lr']:g}",
+            f"{group.get('weight_decay', float('nan')):g}"
+        ])
+    print_log(f'Parameter groups:\n{table}', logger='current')

@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0.
+"""Predictions as a file, for tools of one's own."""
+
+import json
+import os
+import os.path as osp
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from pycocotools import mask as mask_utils
+
+from mmrefseg.registry import METRICS
+
+_FIELDS = ('image_id', 'ref_id', 'sent_id', 'ann_id', 'kind')
+
+
+@METRICS.register_module()
+class PredictionDump(BaseMetric):
+    """Writes the predicted masks to a text file, one JSON object per line.
+
+    A line has ``image`` (path), ``text``, ``height`` and ``width`` (px), the
+    ``segmentation`` as COCO's compressed run lengths, ``iou`` with the true
+    mask (0 to 1; null where both are empty or there is none), and of
+    ``image_id``, ``ref_id``, ``sent_id``, ``ann_id`` and ``kind`` what the
+    dataset has. Lines are in the order of the dataset, with any number of
+    processes.
+
+    Args:
+        out_file (str): The file; an existing one is replaced.
+        collect_device (str): Where results of several processes meet.
+            Defaults to 'cpu'.
+    """
+
+    def __init__(self, *, out_file: str, collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device)
+        self.out_file = out_file
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Note the predictions of one batch.
+
+        Args:
+            data_batch: Unused.
+            data_samples (Sequence[dict]): Samples with ``pred_sem_seg``
+                (``1 x H x W``, {0, 1}, at the size of the original image).
+        """
+        for sample in data_samples:
+            predicted = _to_mask(sample['pred_sem_seg'])
+            rle = mask_utils.encode(np.asfortranarray(predicted))
+            line = dict(
+                image=sample.get('img_path'),
+                text=sample.get('text'),
+                height=predicted.shape[0],
+                width=predicted.shape[1],
+                segmentation=dict(
+                    size=[int(side) for side in rle['size']],
+                    counts=rle['counts'].decode()),
+                iou=_iou(predicted, sample))
+            line.update(
+                (name, sample[name]) for name in _FIELDS if name in sample)
+            self.results.append(line)
+
+    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+        """Write the file.
+
+        Args:
+            results (list[dict]): The lines of all processes.
+
+        Returns:
+            dict: Empty, there is nothing to measure.
+        """
+        os.makedirs(osp.dirname(osp.abspath(self.out_file)), exist_ok=True)
+        with open(self.out_file, 'w', encoding='utf-8') as file:
+            for line in results:
+                file.write(json.dumps(line, default=_plain) + '\n')
+        return {}
+
+
+def _to_mask(field: dict) -> np.ndarray:
+    """The mask of a sample's field as ``H x W``, uint8."""
+    return field['data'].squeeze(0).cpu().numpy().astype(np.uint8)
+
+
+def _iou(predicted: np.ndarray, sample: dict):
+    """Intersection over union with the true mask, or None."""
+    if 'gt_sem_seg' not in sample:
+        return None
+    true = _to_mask(sample['gt_sem_seg'])
+    if true.shape != predicted.shape:
+        return None
+    union = int(np.logical_or(predicted, true == 1).sum())
+    inter = int(np.logical_and(predicted, true == 1).sum())
+    return inter / union if union else None
+
+
+def _plain(value: Any):
+    """NumPy's numbers as JSON's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f'{value!r} cannot be written as JSON.')

@@ -1,0 +1,61 @@
+# Licensed under the Apache License, Version 2.0.
+"""Files that are either whole or not there."""
+
+import os
+import os.path as osp
+from pathlib import Path
+from typing import Union
+
+from mmengine.fileio import LocalBackend, register_backend
+
+TEMPORARY_SUFFIX = '.tmp'
+
+
+def write_atomically(path: Union[str, Path], data: bytes) -> None:
+    """Write a file so that no reader ever sees a part of it.
+
+    The bytes go to ``<path>.tmp`` in the same folder, are forced to the disk,
+    and the file is then renamed over ``path``. A process killed on the way
+    leaves the old file as it was, and at worst a ``.tmp`` file beside it,
+    which the next write to the same path replaces.
+
+    Args:
+        path (str | Path): File to write; its folder is made if need be.
+        data (bytes): The whole content.
+    """
+    path = osp.abspath(path)
+    folder = osp.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = path + TEMPORARY_SUFFIX
+    with open(temporary, 'wb') as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(temporary, path)
+    if os.name == 'posix':
+        # the new name itself has to reach the disk before old files may go
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@register_backend('atomic_local', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """MMEngine's local file backend with atomic writes.
+
+    Known to MMEngine's file functions as ``atomic_local``:
+    ``backend_args=dict(backend='atomic_local')``.
+    """
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        """Write bytes atomically, see :func:`write_atomically`."""
+        write_atomically(filepath, obj)
+
+    def put_text(self,
+                 obj: str,
+                 filepath: Union[str, Path],
+                 encoding: str = 'utf-8') -> None:
+        """Write text atomically, see :func:`write_atomically`."""
+        write_atomically(filepath, obj.encode(encoding))

@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0.
+"""Sentences to token numbers, with what people must be told on the way."""
+
+import logging
+from pathlib import Path
+from typing import List, Set, Union
+
+from mmengine.logging import print_log
+from transformers import BertTokenizerFast
+
+_SPECIAL = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
+# Long sentences that are named in the log; of later ones only the fact.
+_NAMED_LONG_SENTENCES = 10
+
+
+def _load(vocab: Path, lower_case: bool) -> BertTokenizerFast:
+    if vocab.is_dir():
+        return BertTokenizerFast.from_pretrained(
+            str(vocab), do_lower_case=lower_case)
+    words = vocab.read_text(encoding='utf-8').split('\n')
+    absent = [token for token in _SPECIAL if token not in words]
+    if absent:
+        raise ValueError(
+            f'The vocabulary {vocab} lacks {", ".join(absent)}: a vocabulary '
+            'has one token per line, these five among them: '
+            f'{" ".join(_SPECIAL)}.')
+    # By position: transformers 5 ignores the keyword `vocab_file` and then
+    # takes every word for unknown.
+    return BertTokenizerFast(str(vocab), do_lower_case=lower_case)
+
+
+class SentenceTokenizer:
+    """WordPiece tokenizer of BERT for single sentences.
+
+    Args:
+        vocab (str | Path): A ``vocab.txt`` with one token per line, or a
+            folder with a ``tokenizer.json``.
+        lower_case (bool): Whether words are lower-cased and stripped of
+            accents first. Must be what the vocabulary was made with.
+        max_tokens (int): Most tokens of a sentence, [CLS] and [SEP] counted.
+            Longer sentences lose their end, with a warning.
+
+    Raises:
+        ValueError: ``max_tokens`` is below 3, or the vocabulary lacks a
+            special token.
+        RuntimeError: transformers read the vocabulary wrongly.
+    """
+
+    def __init__(self,
+                 *,
+                 vocab: Union[str, Path],
+                 lower_case: bool = True,
+                 max_tokens: int = 30) -> None:
+        if max_tokens < 3:
+            raise ValueError(
+                f'max_tokens={max_tokens} leaves no room for a word between '
+                '[CLS] and [SEP]: use 3 or more.')
+        self.max_tokens = max_tokens
+        self._tokenizer = _load(Path(vocab), lower_case)
+        # The backend encodes one sentence at a time without threads, so data
+        # loader workers can be forked afterwards without a warning.
+        self._backend = self._tokenizer.backend_tokenizer
+        self._backend.no_padding()
+        self._backend.no_truncation()
+        self.vocab_size: int = max(self._tokenizer.get_vocab().values()) + 1
+        self.pad_id: int = self._tokenizer.pad_token_id
+        self._unknown_id: int = self._tokenizer.unk_token_id
+        self._end_id: int = self._tokenizer.sep_token_id
+        self._warned: Set[str] = set()
+        self._check_reads(vocab, lower_case)
+
+    def _check_reads(self, vocab: Union[str, Path], lower_case: bool) -> None:
+        vocabulary = self._tokenizer.get_vocab()
+        normalizer = self._backend.normalizer
+        plain = (
+            word for word in sorted(vocabulary, key=vocabulary.get)
+            if word.isalnum() and normalizer.normalize_str(word) == word)
+        word = next(plain, None)
+        if word is None or self.unknown_words(word):
+            import transformers
+            raise RuntimeError(
+                f'transformers {transformers.__version__} knows no word of '
+                f'the vocabulary {vocab}: check that lower_case={lower_case} '
+                'suits it, or install a release of transformers that '
+                'mmrefseg is tested with (docs/compatibility.md).')
+
+    def _check(self, text: str, index: int) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f'Sentence {index} is of type '
+                            f'{type(text).__name__}, not str: {text!r}.')
+
+    def encode(self, text: str, index: int = 0) -> List[int]:
+        """Turn a sentence into token numbers.
+
+        Args:
+            text (str): The sentence.
+            index (int): Its place in the batch, for messages.
+
+        Returns:
+            list[int]: 3 to ``max_tokens`` numbers, [CLS] first and [SEP]
+            last.
+
+        Raises:
+            TypeError: ``text`` is not a string.
+            ValueError: The sentence has no word.
+        """
+        self._check(text, index)
+        ids = self._backend.encode(text).ids
+        if len(ids) < 3:
+            raise ValueError(
+                f'Sentence {index} of the batch has no word ({text!r}): give '
+                'it one, or leave out the object that it belongs to.')
+        if len(ids) > self.max_tokens:
+            self._warn_long(text, len(ids))
+            ids = ids[:self.max_tokens - 1] + [self._end_id]
+        return ids
+
+    def _warn_long(self, text: str, length: int) -> None:
+        if text in self._warned or len(self._warned) > _NAMED_LONG_SENTENCES:
+            return
+        self._warned.add(text)
+        message = (f'A sentence of {length} tokens is cut to max_tokens='
+                   f'{self.max_tokens} and loses its end: {text!r}.')
+        if len(self._warned) > _NAMED_LONG_SENTENCES:
+            message += ' Further sentences are cut without being named.'
+        print_log(message, 'current', logging.WARNING)
+
+    def tokens(self, text: str) -> List[str]:
+        """Tokens of a sentence as the encoder sees them.
+
+        Args:
+            text (str): The sentence.
+
+        Returns:
+            list[str]: One string for each number of :meth:`encode`.
+        """
+        return self._tokenizer.convert_ids_to_tokens(self.encode(text))
+
+    def unknown_words(self, text: str) -> List[str]:
+        """Words that the vocabulary can neither hold nor compose.
+
+        Args:
+            text (str): The sentence. Words beyond ``max_tokens`` count too.
+
+        Returns:
+            list[str]: Words as written, each once, in order.
+        """
+        self._check(text, 0)
+        encoding = self._backend.encode(text)
+        words = [
+            text[start:end]
+            for number, (start, end) in zip(encoding.ids, encoding.offsets)
+            if number == self._unknown_id
+        ]
+        return list(dict.fromkeys(words))

@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0.
+"""Registries of mmrefseg: children of MMSegmentation's, so that a config with
+``default_scope='mmrefseg'`` finds every part of mmrefseg, mmseg and mmengine
+by its bare name.
+
+Each registry names mmseg's module before our own in ``locations``. A lookup
+that climbs to a parent registry imports nothing, so without this a config
+would find ``FCNHead`` only if somebody had imported ``mmseg.models`` before.
+"""
+
+from difflib import get_close_matches
+from typing import Iterable, List, Optional
+
+from mmengine.registry import Registry as _Registry
+from mmseg import registry as mmseg
+
+from ._setup import quiet_imports
+
+__all__ = [
+    'DATASETS', 'DATA_SAMPLERS', 'EVALUATOR', 'HOOKS', 'INFERENCERS',
+    'LOG_PROCESSORS', 'LOOPS', 'METRICS', 'MODELS', 'MODEL_WRAPPERS',
+    'OPTIMIZERS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS', 'RUNNERS', 'RUNNER_CONSTRUCTORS', 'TASK_UTILS',
+    'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS', 'WEIGHT_INITIALIZERS'
+]
+
+
+class UnknownTypeError(KeyError):
+    """A config names a type that is registered nowhere."""
+
+    def __str__(self) -> str:
+        # KeyError would print the repr of the message, quotes escaped.
+        return str(self.args[0])
+
+
+class Registry(_Registry):
+    """A registry that answers an unknown name with the nearest known ones.
+
+    Everything else is as in MMEngine. Its builders ask the registry by
+    :meth:`get` and raise a KeyError when that returns None; here :meth:`get`
+    raises it itself, since only the registry knows its names.
+    """
+
+    def get(self, key: str) -> Optional[type]:
+        """Find a registered class or function.
+
+        Args:
+            key (str): Its name, with or without a scope (``'FCNHead'``,
+                ``'mmseg.FCNHead'``), or its full path.
+
+        Returns:
+            type | Callable: What is registered under the name.
+
+        Raises:
+            UnknownTypeError: If nothing is (a KeyError).
+        """
+        found = super().get(key)
+        if found is None:
+            raise UnknownTypeError(self._unknown(key))
+        return found
+
+    def __contains__(self, key: str) -> bool:
+        return super().get(key) is not None
+
+    def import_from_location(self) -> None:
+        if not self._imported:
+            with quiet_imports():
+                super().import_from_location()
+
+    def _unknown(self, key: str) -> str:
+        """The message for a name that is registered nowhere."""
+        scope, name = self.split_scope_key(key)
+        searched = self._reachable()
+        if scope is not None:
+            sibling = self.root.children.get(scope)
+            named = [
+                registry for registry in (*searched, sibling)
+                if registry is not None and registry.scope == scope
+            ]
+            if not named:
+                return (f"'{key}' is neither registered nor importable: "
+                        f"there is no package '{scope}' with a {self.name} "
+                        'registry here, and no object of this full path.')
+            # Names of the other registries are offered as well: the scope
+            # may be what is wrong.
+            searched, suggested = named[:1], [*named, *searched]
+        else:
+            suggested = searched
+        owners = {}
+        for registry in suggested:
+            for known in registry.module_dict:
+                owners.setdefault(known, registry.scope)
+        near = _nearest(name, owners)
+        if near:
+            hint = 'Did you mean ' + ' or '.join(
+                f"'{known}' (of {owners[known]})" for known in near) + '?'
+        else:
+            hint = ('No registered name is near to it: see that the module '
+                    "which registers it is imported, e.g. by the config's "
+                    '`custom_imports`.')
+        scopes = ', '.join(registry.scope for registry in searched)
+        return (f"'{key}' is not in the {self.name} registry of {scopes}. "
+                f'{hint}')
+
+    def _reachable(self) -> List[_Registry]:
+        """This registry and all above it: where a bare name is looked up."""
+        chain: List[_Registry] = [self]
+        while chain[-1].parent is not None:
+            chain.append(chain[-1].parent)
+        return chain
+
+
+def _nearest(name: str, known: Iterable[str], count: int = 3) -> List[str]:
+    """The known names most similar to a name, nearest first, in any case."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
+    return [by_lower[lower] for lower in near]
+
+
+def _child(parent: _Registry, *locations: str) -> Registry:
+    return Registry(
+        parent.name,
+        parent=parent,
+        scope='mmrefseg',
+        locations=list(locations))
+
+
+_MODELS = ('mmseg.models', 'mmrefseg.models')
+_ENGINE = ('mmseg.engine', 'mmrefseg.engine')
+_VISUALIZATION = ('mmseg.visualization', 'mmrefseg.visualization')
+
+RUNNERS = _child(mmseg.RUNNERS, *_ENGINE)
+RUNNER_CONSTRUCTORS = _child(mmseg.RUNNER_CONSTRUCTORS, *_ENGINE)
+LOOPS = _child(mmseg.LOOPS, *_ENGINE)
+HOOKS = _child(mmseg.HOOKS, *_ENGINE)
+
+DATASETS = _child(mmseg.DATASETS, 'mmseg.datasets', 'mmrefseg.datasets')
+DATA_SAMPLERS = _child(mmseg.DATA_SAMPLERS, 'mmseg.datasets',
+                       'mmrefseg.datasets')
+TRANSFORMS = _child(mmseg.TRANSFORMS, 'mmseg.datasets.transforms',
+                    'mmrefseg.datasets.transforms')
+
+MODELS = _child(mmseg.MODELS, *_MODELS)
+MODEL_WRAPPERS = _child(mmseg.MODEL_WRAPPERS, *_MODELS)
+WEIGHT_INITIALIZERS = _child(mmseg.WEIGHT_INITIALIZERS, *_MODELS)
+TASK_UTILS = _child(mmseg.TASK_UTILS, *_MODELS)
+
+OPTIMIZERS = _child(mmseg.OPTIMIZERS, *_ENGINE)
+OPTIM_WRAPPERS = _child(mmseg.OPTIM_WRAPPERS, *_ENGINE)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmseg.OPTIM_WRAPPER_CONSTRUCTORS, *_ENGINE)
+PARAM_SCHEDULERS = _child(mmseg.PARAM_SCHEDULERS, *_ENGINE)
+
+METRICS = _child(mmseg.METRICS, 'mmseg.evaluation', 'mmrefseg.evaluation')
+EVALUATOR = _child(mmseg.EVALUATOR, 'mmseg.evaluation', 'mmrefseg.evaluation')
+
+VISUALIZERS = _child(mmseg.VISUALIZERS, *_VISUALIZATION)
+VISBACKENDS = _child(mmseg.VISBACKENDS, *_VISUALIZATION)
+LOG_PROCESSORS = _child(mmseg.LOG_PROCESSORS, *_VISUALIZATION)
+
+INFERENCERS = _child(mmseg.INFERENCERS, 'mmrefseg.apis')

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0.
+"""Pictures of the samples that a dataset gives."""
+
+import os.path as osp
+from typing import List, Optional
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+
+from .overlay import draw_referring_overlay
+from .panels import draw_panels
+from .visualizer import sample_name
+
+
+def spread(length: int, num: int, seed: Optional[int] = None) -> List[int]:
+    """Choose ``num`` of ``length`` indices, ascending.
+
+    Args:
+        length (int): Number of items.
+        num (int): How many to choose; -1, or more than there are, means all.
+        seed (int, optional): Choose at random with this seed. None spreads
+            them evenly.
+    """
+    if num < 0 or num >= length:
+        return list(range(length))
+    if seed is None:
+        return ((np.arange(num) + 0.5) * length / num).astype(int).tolist()
+    chosen = np.random.default_rng(seed).choice(length, num, replace=False)
+    return sorted(chosen.tolist())
+
+
+def draw_dataset_item(item: dict, bgr: bool = True) -> np.ndarray:
+    """Draw a packed item as the model will get it.
+
+    Args:
+        item (dict): ``inputs`` (3xHxW uint8) and ``data_samples``, as
+            ``PackSegInputs`` makes them.
+        bgr (bool): Whether ``inputs`` is BGR, as MMCV reads images. Defaults
+            to True.
+
+    Returns:
+        np.ndarray: RGB, uint8, the sentence above, the mask marked.
+    """
+    image = item['inputs'].permute(1, 2, 0).to(torch.uint8).numpy()
+    data_sample = item['data_samples']
+    mask = data_sample.gt_sem_seg.data.squeeze(0).numpy() == 1
+    return draw_referring_overlay(
+        image[..., ::-1] if bgr else image,
+        mask,
+        data_sample.metainfo.get('text', ''),
+        alpha=0.15,  # sentences speak of colours: let them be seen
+        legend=False)
+
+
+def browse_dataset(dataset: BaseDataset,
+                   out_dir: str,
+                   num: int = 20,
+                   seed: Optional[int] = None,
+                   bgr: bool = True) -> List[str]:
+    """Draw samples of a dataset, after its pipeline, with sentence and mask.
+
+    Writes one picture per sample, and ``overview.png`` with up to 24 of them.
+
+    Args:
+        dataset (BaseDataset): Gives packed items.
+        out_dir (str): Folder for the pictures.
+        num (int): How many, evenly spread; -1 draws all. Defaults to 20.
+        seed (int, optional): Choose them at random instead. Defaults to
+            None.
+        bgr (bool): Whether the pipeline gives BGR. Defaults to True.
+
+    Returns:
+        list[str]: The files written, the overview first.
+    """
+    indices = spread(len(dataset), num, seed)
+    if not indices:
+        raise ValueError('There is nothing to draw: the dataset is empty or '
+                         f'no sample was asked for (num={num}).')
+    files, thumbs = [], []
+    for index in indices:
+        item = dataset[index]
+        picture = draw_dataset_item(item, bgr)
+        name = f"{index:06d}_{sample_name(item['data_samples'])}"
+        files.append(osp.join(out_dir, f'{name}.png'))
+        mmcv.imwrite(picture[..., ::-1], files[-1])
+        if len(thumbs) < 24:
+            thumbs.append((f'{index}', picture))
+    overview = osp.join(out_dir, 'overview.png')
+    mmcv.imwrite(
+        draw_panels(thumbs, columns=min(4, len(thumbs)))[..., ::-1], overview)
+    return [overview] + files

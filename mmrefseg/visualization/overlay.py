@@ -1,0 +1,316 @@
+# Licensed under the Apache License, Version 2.0.
+"""A picture with the sentence above it and what the sentence means marked."""
+
+from typing import List, Optional, Tuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .text import Color, draw_line, line_height, text_width, wrap_text
+
+PREDICTION_COLOR: Color = (255, 64, 64)
+TRUTH_COLOR: Color = (40, 230, 200)
+BANNER_COLOR: Color = (28, 30, 36)
+TEXT_COLOR: Color = (245, 245, 245)
+FAINT_COLOR: Color = (170, 174, 184)
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Check an image and give it three channels.
+
+    Args:
+        image (np.ndarray): HxW or HxWx1 (grey) or HxWx3 (RGB), uint8.
+
+    Returns:
+        np.ndarray: HxWx3, uint8.
+    """
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise ValueError(
+            'An image to draw on is a uint8 array of HxW or HxWx3, not '
+            f'{image.dtype} of shape {image.shape}.')
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    return np.ascontiguousarray(image[..., :3])
+
+
+def drawing_size(height: int,
+                 width: int,
+                 min_side: int = 448,
+                 max_side: Optional[int] = 1600) -> Tuple[int, int]:
+    """Height and width to draw at: a small image is enlarged until lines and
+    letters are fine enough, a huge one reduced; the ratio stays.
+
+    Args:
+        height (int): Height of the image in pixels.
+        width (int): Width of the image in pixels.
+        min_side (int): Least length of the shorter side. Defaults to 448.
+        max_side (int, optional): Greatest length of the longer side; it goes
+            before ``min_side``. None means no limit. Defaults to 1600.
+    """
+    scale = max(1., min_side / min(height, width))
+    if max_side is not None:
+        scale = min(scale, max_side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resize_image(image: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Resize to (height, width): cubic when enlarging, by area otherwise."""
+    if image.shape[:2] == tuple(size):
+        return image
+    larger = size[0] > image.shape[0] or size[1] > image.shape[1]
+    return cv2.resize(
+        image, (size[1], size[0]),
+        interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
+
+
+def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Resize a mask to (height, width) with a smooth edge.
+
+    Args:
+        mask (np.ndarray): HxW; true, or not 0, on the thing meant.
+        size (tuple[int, int]): Height and width.
+
+    Returns:
+        np.ndarray: height x width, bool. A mask that is not empty stays so.
+    """
+    mask = np.asarray(mask)
+    if mask.ndim == 3 and mask.shape[0] == 1:
+        mask = mask[0]
+    if mask.ndim != 2:
+        raise ValueError(f'A mask is an array of HxW, not {mask.shape}.')
+    mask = (mask != 0)
+    if mask.shape == tuple(size):
+        return mask
+    soft = resize_image(mask.astype(np.float32), size)
+    if mask.any() and soft.max() <= 0.5:
+        # reduced until the thing is finer than a pixel: keep its heart
+        return soft >= soft.max()
+    return soft > 0.5
+
+
+def line_thickness(mask: np.ndarray) -> int:
+    """Thickness in pixels of a mask's outline: it grows with the picture,
+    but stays fine around a small thing, which it would hide.
+
+    Args:
+        mask (np.ndarray): HxW, bool.
+    """
+    of_picture = 0.0045 * mask.size**0.5
+    of_thing = 0.04 * float(mask.sum())**0.5
+    return max(2, round(min(of_picture, of_thing)))
+
+
+def _contours(mask: np.ndarray) -> List[np.ndarray]:
+    # a frame of zeros, so that an outline along the picture's edge is closed
+    padded = np.pad(mask.astype(np.uint8), 1)
+    found = cv2.findContours(padded, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return [points - 1 for points in found[-2]]
+
+
+def draw_outline(image: np.ndarray,
+                 mask: np.ndarray,
+                 color: Color,
+                 thickness: int,
+                 dashed: bool = False) -> None:
+    """Draw the outline of a mask, cased so that it shows on any ground.
+
+    Args:
+        image (np.ndarray): HxWx3, uint8, RGB; changed in place.
+        mask (np.ndarray): HxW, bool.
+        color (tuple[int, int, int]): RGB, 0 to 255.
+        thickness (int): In pixels, without the casing.
+        dashed (bool): Dashes instead of a closed line. Defaults to False.
+    """
+    dash, period = 4 + 4 * thickness, 7 + 7 * thickness
+    casing = 2 * max(1, thickness // 2)
+    pieces = []
+    for points in _contours(mask):
+        if not dashed or len(points) < period:
+            pieces.append((points, True))
+            continue
+        # a whole number of periods, so that first and last dash do not meet
+        period_here = len(points) / max(1, round(len(points) / period))
+        for start in np.arange(0, len(points) - 1e-6, period_here):
+            pieces.append(
+                (points[int(start):int(start + period_here * dash / period)],
+                 False))
+    dark = (255, 255, 255) if not dashed else (0, 40, 36)
+    for width, shade in ((thickness + casing, dark), (thickness, color)):
+        for points, closed in pieces:
+            cv2.polylines(image, [points], closed, shade, width, cv2.LINE_AA)
+
+
+def highlight(image: np.ndarray,
+              mask: np.ndarray,
+              color: Color = PREDICTION_COLOR,
+              alpha: float = 0.3,
+              dim: float = 0.25) -> np.ndarray:
+    """Tint a mask, dim what is around it, and draw its outline.
+
+    Args:
+        image (np.ndarray): HxWx3, uint8, RGB.
+        mask (np.ndarray): HxW, bool. An empty one leaves the image as it is.
+        color (tuple[int, int, int]): RGB, 0 to 255.
+        alpha (float): Share of the colour within the mask, 0 to 1.
+        dim (float): Share of black around the mask, 0 to 1.
+
+    Returns:
+        np.ndarray: HxWx3, uint8, a new image.
+    """
+    if not mask.any():
+        return image.copy()
+    out = image.astype(np.float32)
+    tinted = (1 - alpha) * out + alpha * np.asarray(color, np.float32)
+    out = np.where(mask[..., None], tinted, (1 - dim) * out)
+    out = np.clip(out + 0.5, 0, 255).astype(np.uint8)
+    draw_outline(out, mask, color, line_thickness(mask))
+    return out
+
+
+def add_banner(image: np.ndarray,
+               text: str,
+               legend: Optional[List[Tuple[str, Color, str]]] = None,
+               max_lines: int = 4) -> np.ndarray:
+    """Put a banner with a sentence, and a legend below it, above a picture.
+
+    Args:
+        image (np.ndarray): HxWx3, uint8, RGB.
+        text (str): The sentence; long ones are wrapped.
+        legend (list[tuple], optional): Entries (mark, colour, words) with the
+            marks 'filled', 'dashed' or '' (words only).
+        max_lines (int): Most lines of the sentence. Defaults to 4.
+
+    Returns:
+        np.ndarray: (H + banner)xWx3, uint8.
+    """
+    height, width = image.shape[:2]
+    size = int(np.clip(round(0.034 * (height * width)**0.5), 17, 48))
+    small = max(13, round(0.72 * size))
+    margin = round(0.7 * size)
+    lines = wrap_text(text, width - 2 * margin, size, max_lines)
+    rows = _legend_rows(legend or [], width - 2 * margin, small)
+    step, small_step = line_height(size), line_height(small)
+    gap = small // 4 if rows else 0
+    height = margin + step * len(lines) + gap + small_step * len(rows)
+    banner = Image.new('RGB', (width, height), BANNER_COLOR)
+    y = margin // 2
+    for line in lines:
+        draw_line(banner, (margin, y + step // 2), line, size, TEXT_COLOR)
+        y += step
+    y += gap
+    for row in rows:
+        x = margin
+        for mark, color, words in row:
+            x = _draw_mark(banner, (x, y + small_step // 2), mark, color,
+                           small)
+            x = draw_line(banner, (x, y + small_step // 2), words, small,
+                          FAINT_COLOR) + small
+        y += small_step
+    return np.concatenate([np.asarray(banner), image])
+
+
+def _mark_width(mark: str, size: int) -> int:
+    return round(1.9 * size) if mark else 0
+
+
+def _legend_rows(legend, width: int, size: int) -> list:
+    """Distribute the entries of a legend over rows of at most ``width``."""
+    rows, used = [], 0
+    for entry in legend:
+        need = _mark_width(entry[0], size) + text_width(entry[2], size) + size
+        if not rows or used + need > width:
+            rows.append([])
+            used = 0
+        rows[-1].append(entry)
+        used += need
+    return rows
+
+
+def _draw_mark(banner: Image.Image, xy: Tuple[int, int], mark: str,
+               color: Color, size: int) -> int:
+    """Draw a sign of the legend; returns where the words begin."""
+    if not mark:
+        return xy[0]
+    draw = ImageDraw.Draw(banner)
+    x, y = xy
+    half, length = round(0.36 * size), round(1.4 * size)
+    line = max(2, round(0.14 * size))
+    if mark == 'filled':
+        faint = tuple((c + b) // 2 for c, b in zip(color, BANNER_COLOR))
+        draw.rectangle([x, y - half, x + length, y + half], faint, color, line)
+    else:
+        for i in range(3):
+            start = x + i * length * 0.37
+            draw.line([(start, y), (start + 0.24 * length, y)], color,
+                      line + 1)
+    return x + _mark_width(mark, size)
+
+
+def mask_iou(mask: np.ndarray, gt: np.ndarray) -> float:
+    """Intersection over union of two HxW bool arrays, 0 to 1; 0 if the union
+    is empty, as in the metric."""
+    union = int((mask | gt).sum())
+    return int((mask & gt).sum()) / union if union else 0.
+
+
+def draw_referring_overlay(image: np.ndarray,
+                           mask: Optional[np.ndarray] = None,
+                           text: Optional[str] = None,
+                           gt: Optional[np.ndarray] = None,
+                           *,
+                           alpha: float = 0.3,
+                           dim: float = 0.25,
+                           min_side: int = 448,
+                           max_side: Optional[int] = 1600,
+                           legend: bool = True) -> np.ndarray:
+    """Draw a sentence and the thing that it means.
+
+    The predicted mask is tinted and outlined, and its surroundings are
+    dimmed; the true mask is a dashed outline in another colour. The sentence
+    stands in a banner above the picture and hides nothing of it.
+
+    Args:
+        image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
+        mask (np.ndarray, optional): hxw, the predicted mask, not 0 on the
+            thing meant. Any size; it is stretched to the image.
+        text (str, optional): The sentence. Without it there is no banner.
+        gt (np.ndarray, optional): hxw, the true mask.
+        alpha (float): Share of the tint, 0 to 1. Defaults to 0.3.
+        dim (float): How much darker the surroundings are, 0 to 1. Defaults
+            to 0.25.
+        min_side (int): Smaller images are enlarged. Defaults to 448.
+        max_side (int, optional): Larger images are reduced; None draws them
+            at their size. Defaults to 1600.
+        legend (bool): Whether the banner explains the marks and, with both
+            masks given, tells the IoU at the size of ``gt``. Defaults to
+            True.
+
+    Returns:
+        np.ndarray: The picture, RGB, uint8.
+    """
+    image = to_rgb(image)
+    size = drawing_size(*image.shape[:2], min_side, max_side)
+    out = resize_image(image, size)
+    entries = []
+    if mask is not None:
+        drawn = resize_mask(mask, size)
+        out = highlight(out, drawn, PREDICTION_COLOR, alpha, dim)
+        entries.append(
+            ('filled', PREDICTION_COLOR, 'prediction') if drawn.any() else
+            ('', PREDICTION_COLOR, 'prediction: nothing'))
+    if gt is not None:
+        true = resize_mask(gt, size)
+        out = out.copy() if mask is None else out
+        draw_outline(out, true, TRUTH_COLOR, line_thickness(true), dashed=True)
+        entries.append(('dashed', TRUTH_COLOR, 'ground truth') if true.any()
+                       else ('', TRUTH_COLOR, 'ground truth: nothing'))
+    if mask is not None and gt is not None:
+        whole = resize_mask(gt, np.asarray(gt).shape[-2:])
+        iou = mask_iou(resize_mask(mask, whole.shape), whole)
+        entries.append(('', TEXT_COLOR, f'IoU {100 * iou:.1f}'))
+    if text is None:
+        return out
+    return add_banner(out, text, entries if legend else None)

@@ -1,0 +1,282 @@
+# Licensed under the Apache License, Version 2.0.
+"""The visualizer of referring segmentation."""
+
+import hashlib
+import logging
+import os.path as osp
+import re
+from typing import List, Optional, Union
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.dist import master_only
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from mmengine.visualization import Visualizer
+
+from mmrefseg.registry import VISUALIZERS
+from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
+from .panels import beside, draw_color_bar, draw_heat_map, draw_panels, stack
+
+
+def sentence_tag(data_sample: BaseDataElement) -> str:
+    """Letters, digits, '-' and '_' that tell the sentences of an image apart.
+
+    Args:
+        data_sample (BaseDataElement): With ``ref_id`` and ``sent_id``, or
+            else ``text``, in its metainfo.
+
+    Returns:
+        str: E.g. 'ref12_sent345', or 'left-man-3f2a91' where there are no
+        ids; empty if there is no text either.
+    """
+    meta = data_sample.metainfo
+    ids = [
+        f'{short}{meta[key]}'
+        for short, key in (('ref', 'ref_id'), ('sent', 'sent_id'))
+        if meta.get(key) is not None
+    ]
+    if ids:
+        return file_safe('_'.join(ids))
+    text = meta.get('text')
+    if not text:
+        return ''
+    # what survives of a text in a file name may be alike for two texts
+    digest = hashlib.sha1(text.encode()).hexdigest()[:6]
+    return f"{file_safe(text.replace(' ', '-'))[:40]}-{digest}"
+
+
+def file_safe(name: str) -> str:
+    """A name that every file system and TensorBoard take."""
+    return re.sub(r'[^A-Za-z0-9._-]+', '_', str(name))
+
+
+def sample_name(data_sample: BaseDataElement, prefix: str = '') -> str:
+    """A name for a picture of a sample: image and sentence.
+
+    Args:
+        data_sample (BaseDataElement): With ``img_path`` in its metainfo, and
+            what :func:`sentence_tag` reads.
+        prefix (str): Put before the name, e.g. 'val'. Defaults to ''.
+
+    Returns:
+        str: E.g. 'val_000000123_ref12_sent345'.
+    """
+    path = data_sample.metainfo.get('img_path') or ''
+    stem = osp.splitext(osp.basename(str(path)))[0]
+    parts = [prefix, file_safe(stem), sentence_tag(data_sample)]
+    return '_'.join(part for part in parts if part) or 'sample'
+
+
+@VISUALIZERS.register_module()
+class RefSegVisualizer(Visualizer):
+    """Draws what a sentence means: the sentence in a banner, the predicted
+    mask tinted and outlined, the true mask as a dashed outline, and, where
+    the sample carries them, the mask prior and the attention of each word.
+
+    Pictures go to the ``vis_backends`` (``LocalVisBackend``,
+    ``TensorboardVisBackend``, ...) under names that hold the image and the
+    sentence, so that the sentences of an image do not overwrite each other.
+
+    Args:
+        name (str): Name of the instance. Defaults to 'visualizer'.
+        vis_backends (list[dict], optional): As in MMEngine.
+        save_dir (str, optional): Where the backends write.
+        alpha (float): Share of the tint, 0 to 1. Defaults to 0.3.
+        dim (float): How much darker the surroundings of the prediction are,
+            0 to 1. Defaults to 0.25.
+        min_side (int): Smaller images are enlarged before drawing. Defaults
+            to 448.
+        max_side (int, optional): Larger images are reduced; None keeps their
+            size. Defaults to 1600.
+        draw_prior (bool): Whether ``mask_prior`` of a sample is drawn beside
+            the picture; the model gives it with
+            ``test_cfg=dict(return_prior=True)``. Defaults to False.
+        draw_attention (bool): Whether ``word_attention`` of a sample is
+            drawn, one panel per word; the model gives it with
+            ``test_cfg=dict(return_attention=True)``. Defaults to False.
+    """
+
+    def __init__(self,
+                 name: str = 'visualizer',
+                 *,
+                 vis_backends: Optional[List[dict]] = None,
+                 save_dir: Optional[str] = None,
+                 alpha: float = 0.3,
+                 dim: float = 0.25,
+                 min_side: int = 448,
+                 max_side: Optional[int] = 1600,
+                 draw_prior: bool = False,
+                 draw_attention: bool = False) -> None:
+        super().__init__(
+            name=name, vis_backends=vis_backends, save_dir=save_dir)
+        self.alpha = alpha
+        self.dim = dim
+        self.min_side = min_side
+        self.max_side = max_side
+        self.draw_prior = draw_prior
+        self.draw_attention = draw_attention
+        self._told = set()
+
+    def draw_sample(self,
+                    image: np.ndarray,
+                    data_sample: Optional[BaseDataElement] = None,
+                    draw_gt: bool = True,
+                    draw_pred: bool = True,
+                    draw_prior: Optional[bool] = None,
+                    draw_attention: Optional[bool] = None) -> np.ndarray:
+        """Draw a sample and return the picture.
+
+        Args:
+            image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
+            data_sample (BaseDataElement, optional): ``pred_sem_seg``,
+                ``gt_sem_seg``, ``mask_prior`` and ``word_attention`` are
+                drawn if present, whatever their sizes; ``text`` is read from
+                the metainfo.
+            draw_gt (bool): Whether to draw the true mask.
+            draw_pred (bool): Whether to draw the prediction.
+            draw_prior (bool, optional): Overrides the constructor's.
+            draw_attention (bool, optional): Overrides the constructor's.
+
+        Returns:
+            np.ndarray: RGB, uint8.
+        """
+        if data_sample is None:
+            data_sample = BaseDataElement()
+        prior = self.draw_prior if draw_prior is None else draw_prior
+        words = (
+            self.draw_attention if draw_attention is None else draw_attention)
+        main = draw_referring_overlay(
+            image,
+            _plane(data_sample, 'pred_sem_seg') if draw_pred else None,
+            data_sample.metainfo.get('text'),
+            _plane(data_sample, 'gt_sem_seg') if draw_gt else None,
+            alpha=self.alpha,
+            dim=self.dim,
+            min_side=self.min_side,
+            max_side=self.max_side)
+        if prior and self._has(data_sample, 'mask_prior', 'return_prior'):
+            main = beside(main,
+                          self._prior_panel(image, data_sample, main.shape[0]))
+        if words and self._has(data_sample, 'word_attention',
+                               'return_attention'):
+            main = stack([
+                main,
+                self._word_panels(image, data_sample, main.shape[1])
+            ])
+        return main
+
+    @master_only
+    def add_datasample(self,
+                       name: str,
+                       image: np.ndarray,
+                       data_sample: Optional[BaseDataElement] = None,
+                       draw_gt: bool = True,
+                       draw_pred: bool = True,
+                       draw_prior: Optional[bool] = None,
+                       draw_attention: Optional[bool] = None,
+                       show: bool = False,
+                       wait_time: float = 0,
+                       out_file: Optional[str] = None,
+                       step: int = 0) -> None:
+        """Draw a sample and show or store the picture.
+
+        Args:
+            name (str): Name of the picture; the sentence's ids are appended
+                unless they are in it.
+            image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
+            data_sample (BaseDataElement, optional): See :meth:`draw_sample`.
+            draw_gt (bool): Whether to draw the true mask.
+            draw_pred (bool): Whether to draw the prediction.
+            draw_prior (bool, optional): Overrides the constructor's.
+            draw_attention (bool, optional): Overrides the constructor's.
+            show (bool): Whether to open a window. Defaults to False.
+            wait_time (float): Seconds that the window stays; 0 means until a
+                key is pressed. Defaults to 0.
+            out_file (str, optional): A file for the picture, instead of the
+                backends.
+            step (int): The step that the backends note. Defaults to 0.
+        """
+        picture = self.draw_sample(image, data_sample, draw_gt, draw_pred,
+                                   draw_prior, draw_attention)
+        tag = '' if data_sample is None else sentence_tag(data_sample)
+        if tag and tag not in name:
+            name = f'{name}_{tag}'
+        if show:
+            self.show(picture, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(picture[..., ::-1], out_file)
+        else:
+            self.add_image(file_safe(name), picture, step)
+
+    def _has(self, data_sample: BaseDataElement, key: str,
+             option: str) -> bool:
+        if key in data_sample:
+            return True
+        if key not in self._told:
+            self._told.add(key)
+            print_log(
+                f'Asked to draw "{key}", but the samples carry none. Set '
+                f'`model.test_cfg.{option}=True` with a model that has it.',
+                logger='current',
+                level=logging.WARNING)
+        return False
+
+    def _prior_panel(self, image: np.ndarray, data_sample: BaseDataElement,
+                     height: int) -> np.ndarray:
+        """The prior, as high as the picture beside it."""
+        heat = _numpy(data_sample.mask_prior.data).squeeze()
+        image = to_rgb(image)
+        image = resize_image(
+            image,
+            drawing_size(*image.shape[:2], self.min_side, self.max_side))
+        bar = draw_color_bar(
+            image.shape[1],
+            'mask prior',
+            height=height - image.shape[0],
+            size=max(13, round(image.shape[1] / 45)))
+        panel = np.concatenate([bar, draw_heat_map(image, heat)])
+        return panel[-height:]
+
+    def _word_panels(self, image: np.ndarray, data_sample: BaseDataElement,
+                     width: int) -> np.ndarray:
+        attention = data_sample.word_attention
+        tokens = attention.metainfo.get('tokens')
+        if tokens is None:
+            tokens = data_sample.metainfo.get('tokens')
+        maps = _numpy(attention.data)
+        if tokens is None:
+            tokens = [f'word {i + 1}' for i in range(len(maps))]
+        columns = int(np.clip(round(width / 190), 2, 8))
+        rows = -(-len(maps) // columns)
+        columns = -(-len(maps) // rows)
+        gap = 6
+        panel_width = (width - (columns - 1) * gap) // columns
+        small = resize_image(
+            to_rgb(image),
+            (max(1, round(image.shape[0] * panel_width / image.shape[1])),
+             panel_width))
+        # a word's attention is compared over places, not between words: each
+        # panel reaches the hottest colour at its own maximum
+        return draw_panels(
+            [(token, draw_heat_map(small, heat, vmax=None))
+             for token, heat in zip(tokens, maps)],
+            columns=columns,
+            panel_width=panel_width,
+            gap=gap)
+
+
+def _numpy(data: Union[np.ndarray, torch.Tensor]) -> np.ndarray:
+    if isinstance(data, torch.Tensor):
+        data = data.detach().cpu()
+        data = (data.float() if data.is_floating_point() else data).numpy()
+    return data
+
+
+def _plane(data_sample: BaseDataElement, key: str) -> Optional[np.ndarray]:
+    """HxW bool of a 1xHxW label map, true where the label is 1."""
+    if key not in data_sample:
+        return None
+    labels = _numpy(data_sample.get(key).data)
+    return labels.reshape(labels.shape[-2:]) == 1

@@ -1,0 +1,248 @@
+# Licensed under the Apache License, Version 2.0.
+"""Every config of every method: it is built at its full size without memory,
+trained for one step and tested once in small, and held to the conventions.
+
+A new config is found by itself.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.models.meta import meta_device
+from mmrefseg.registry import MODELS
+from mmrefseg.structures import LanguageFeatures
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(
+    str(path.relative_to(ROOT / 'configs'))
+    for path in (ROOT / 'configs').glob('*/**/*.py')
+    if '_base_' not in path.parts)
+# Batch of the recipe that real data is trained with, over all GPUs.
+PAPER_BATCH = 8
+# How much of the method's name, GPUs and batch, then what differs, the data.
+NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*_[a-z0-9-]+_(\d+)xb(\d+)'
+                  r'(-[a-z0-9]+)+_[a-z0-9-]+-(\d+)x(\d+)\.py')
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmrefseg')
+
+
+def _load(name):
+    # Every checkpoint holds the config as text; formatting it takes longer
+    # than training here.
+    return Config.fromfile(
+        ROOT / 'configs' / name, format_python_code=False)
+
+
+def _pipelines(cfg):
+    return {
+        part: cfg[f'{part}_dataloader'].dataset.pipeline
+        for part in ('train', 'val', 'test')
+    }
+
+
+def _size(cfg):
+    """(height, width) of the network's input."""
+    for transform in _pipelines(cfg)['train']:
+        if transform['type'] == 'Resize':
+            return tuple(reversed(transform['scale']))
+    raise AssertionError('The training pipeline has no Resize.')
+
+
+# ---------------------------------------------------------------- full size
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_full_size_without_memory(name, bert_sized_vocab):
+    """Built on the meta device, and run there from image to logits."""
+    cfg = _load(name)
+    if cfg.model.language_encoder.get('vocab') is None:
+        cfg.model.language_encoder.vocab = bert_sized_vocab
+    height, width = _size(cfg)
+    with meta_device():
+        model = MODELS.build(cfg.model)
+        image = torch.empty(2, 3, height, width)
+        tokens = model.language_encoder.max_tokens
+        language = LanguageFeatures(
+            words=torch.empty(2, tokens, model.language_encoder.out_channels),
+            mask=torch.ones(2, tokens, dtype=torch.bool))
+    assert {p.device.type for p in model.parameters()} == {'meta'}
+    model.language_encoder.forward = lambda texts: language
+    with torch.no_grad():
+        features = model.eval().extract_feat(image, ['a', 'b'])
+        logits = model.decode_head(features)
+    assert tuple(logits.shape) == (2, 2, height // 4, width // 4)
+
+
+# ----------------------------------------------------------------- in small
+
+# What makes each part small. A part that is new here wants a line of its own:
+# widths that fit each other, no files, all other settings as the config has
+# them.
+WIDTH = 32  # of queries and decoded maps, so that 32 groups of a norm fit
+STAGES = [8, 16, 32, 64]  # channels of the maps of the backbone
+SMALL = dict(
+    BertLanguageEncoder=dict(
+        pretrained=None,
+        vocab='synthetic',
+        arch=dict(
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=32)),
+    LanguageSwinTransformer=dict(
+        embed_dims=STAGES[0],
+        depths=[2, 1, 1, 1],
+        num_heads=[1, 2, 4, 8],
+        query_channels=WIDTH,
+        # Else a block may be left out for both images and get no gradient.
+        drop_path_rate=0.,
+        init_cfg=None),
+    ReferringPixelDecoder=dict(
+        in_channels=STAGES, channels=16, out_channels=WIDTH),
+    LQPGHead=dict(in_channels=WIDTH, channels=16, ffn_channels=32),
+    CoordMaskHead=dict(in_channels=WIDTH, channels=16),
+)
+
+
+def shrink(cfg, data_root, work_dir):
+    """Make a config small enough for a test, in place.
+
+    The model keeps its parts and their settings, but for the widths and
+    depths in ``SMALL``; images are of 64 pixels (96 with windows of 12), the
+    batch is 2, the data is a tiny set in the REFER layout, and training ends
+    after one iteration.
+
+    Args:
+        cfg (Config): A whole config.
+        data_root (Path): Folder of the tiny set.
+        work_dir (Path): Folder of the run.
+    """
+    for key in ('language_encoder', 'backbone', 'neck', 'decode_head'):
+        part = cfg.model.get(key)
+        if part is None:
+            continue
+        if part.type not in SMALL:
+            raise NotImplementedError(
+                f'model.{key} is a {part.type}: say in SMALL of '
+                'tests/test_configs.py what makes it small.')
+        part.update(SMALL[part.type])
+    side = 96 if cfg.model.backbone.get('window_size') == 12 else 64
+    for part, pipeline in _pipelines(cfg).items():
+        for transform in pipeline:
+            if transform['type'] == 'Resize':
+                transform['scale'] = (side, side)
+        loader = cfg[f'{part}_dataloader']
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        assert loader.dataset.type == 'RefCOCODataset', loader.dataset.type
+        loader.dataset.update(
+            data_root=str(data_root),
+            ann_file='instances.json',
+            data_prefix=dict(img_path='images/'),
+            split_by='unc')
+    if cfg.train_cfg.type == 'EpochBasedTrainLoop':
+        cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    else:
+        cfg.train_cfg.update(max_iters=1, val_interval=1)
+    cfg.default_hooks.logger.interval = 1
+    cfg.work_dir = str(work_dir)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_one_step_in_small(name, tmp_path, tiny_refer_root):
+    """Data, model, loss, optimizer, schedule, hooks, metric: all as the
+    config has them, through the Runner."""
+    cfg = _load(name)
+    if cfg.optim_wrapper.optimizer.type == 'MuonAdamW' and not hasattr(
+            torch.optim, 'Muon'):
+        pytest.skip('this PyTorch has no Muon')
+    shrink(cfg, tiny_refer_root, tmp_path / 'run')
+    # Runners of one process would share what has the same name.
+    cfg.experiment_name = cfg.visualizer.name = name
+    runner = Runner.from_cfg(cfg)
+    before = {}
+    runner.call_hook = _watch(runner.call_hook, lambda: before.update(
+        {k: p.detach().clone() for k, p in runner.model.named_parameters()}))
+    runner.train()
+    assert runner.iter == 1
+    still = [
+        k for k, p in runner.model.named_parameters()
+        if p.requires_grad and torch.equal(p, before[k])
+    ]
+    assert before and not still
+    losses = runner.message_hub.get_scalar('train/loss').current()
+    assert 0 < losses < 100
+    # One validation: three sentences, predicted and measured.
+    scalars = list((tmp_path / 'run').glob('*/vis_data/scalars.json'))
+    assert '"oIoU"' in scalars[0].read_text()
+    assert list((tmp_path / 'run').glob('best_oIoU_*.pth'))
+
+
+def _watch(call_hook, note):
+    """Note something before the first training iteration."""
+
+    def call(fn_name, **kwargs):
+        if fn_name == 'before_train_iter':
+            note()
+        return call_hook(fn_name, **kwargs)
+
+    return call
+
+
+# -------------------------------------------------------------- conventions
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_conventions(name):
+    path, cfg = ROOT / 'configs' / name, _load(name)
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 30, 'a leaf is a difference of at most 30 lines'
+    assert cfg.default_scope == 'mmrefseg'
+    assert cfg.randomness.seed is not None, 'a resumed run must repeat'
+
+    parts = NAME.fullmatch(path.name)
+    assert parts, 'method_model_{gpus}xb{batch}-schedule_data-HxW.py'
+    gpus, batch = int(parts[2]), int(parts[3])
+    assert batch == cfg.train_dataloader.batch_size
+    assert gpus * batch == cfg.auto_scale_lr.base_batch_size
+    assert cfg.auto_scale_lr.enable is False
+    if 'synthetic' not in path.name:
+        assert cfg.auto_scale_lr.base_batch_size == PAPER_BATCH
+    assert (int(parts[5]), int(parts[6])) == _size(cfg)
+    if gpus > 1 and batch < 4:
+        assert cfg.sync_bn == 'torch', 'batch norm of a few samples'
+
+    for pipeline in _pipelines(cfg).values():
+        types = [transform['type'] for transform in pipeline]
+        # Left and right are words; a crop may cut the thing away.
+        assert not [x for x in types if 'Flip' in x or 'Crop' in x]
+        for transform in pipeline:
+            if transform['type'] == 'Resize':
+                assert tuple(reversed(transform['scale'])) == _size(cfg)
+                assert transform['keep_ratio'] is False
+    # The last batch of an epoch may be a single sentence.
+    if cfg.train_cfg.type == 'EpochBasedTrainLoop':
+        assert cfg.train_dataloader.drop_last
+
+
+def test_there_are_configs():
+    assert len(CONFIGS) >= 12
+
+
+@pytest.mark.parametrize('wrong', [
+    'mpg-lqgnet_swin-b_35e_refcoco-448x448.py',
+    'mpg-lqgnet_swin-b_b8-35e_refcoco-448x448.py',
+    'mpg-lqgnet_swin-b_1xb8-35e_refcoco.py',
+])
+def test_names_without_batch_or_size_are_noticed(wrong):
+    assert not NAME.fullmatch(wrong)

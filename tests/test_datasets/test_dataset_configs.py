@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0.
+"""The configs of ``configs/_base_/datasets`` on a tiny copy of the folder tree
+that ``data/README.md`` shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DATA_SAMPLERS, DATASETS, init_default_scope
+from mmengine.runner import Runner
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / 'configs' / '_base_' / 'datasets'
+CONFIGS = sorted(
+    x.stem for x in FOLDER.glob('*.py') if not x.stem.startswith('synthetic'))
+
+# folder, split_by, images, splits of the tiny set's refs as the set has them
+TREES = {
+    'refcoco': ('data/coco/refcoco', 'unc', 'data/coco/train2014', {}),
+    'refcoco_plus': ('data/coco/refcoco+', 'unc', 'data/coco/train2014', {}),
+    'refcocog_umd': ('data/coco/refcocog', 'umd', 'data/coco/train2014',
+                     dict(testA='test', testB='test')),
+    'refcocog_google': ('data/coco/refcocog', 'google',
+                        'data/coco/train2014', {}),
+    'refclef': ('data/refclef', 'unc', 'data/refclef/saiapr_tc-12', {}),
+}
+# Sentences in train, val and test of the tiny set.
+COUNTS = (6, 3, 3)
+
+
+def _make_tree(name, write, parts):
+    if name == 'jsonl_refs':
+        root = Path('data/my_refs')
+        write(root)
+        for split in ('train', 'val'):
+            lines = [
+                dict(image=f'img_{i}.jpg', text=f'{split} {i}',
+                     segmentation=[[5, 5, 40, 5, 40, 40, 5, 40]])
+                for i in (1, 2, 3)
+            ]
+            (root / f'{split}.jsonl').write_text(
+                '\n'.join(json.dumps(x) for x in lines))
+        return
+    folder, split_by, images, names = TREES[name]
+    refs, _ = parts
+    for ref in refs:
+        ref['split'] = names.get(ref['split'], ref['split'])
+    root = write(folder, refs=refs, split_by=split_by)
+    Path(images).parent.mkdir(parents=True, exist_ok=True)
+    (root / 'images').rename(images)
+
+
+def test_all_sets_have_a_config_of_both_sizes():
+    assert set(CONFIGS) == {'jsonl_refs', *TREES} | {f'{x}_480' for x in TREES}
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_reads_the_documented_tree(name, tmp_path, monkeypatch,
+                                          write_refer_set, tiny_refer_parts):
+    monkeypatch.chdir(tmp_path)
+    _make_tree(name.removesuffix('_480'), write_refer_set, tiny_refer_parts)
+    init_default_scope('mmrefseg')
+    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    size = 480 if name.endswith('_480') else 448
+    counts = []
+    for part in ('train', 'val', 'test'):
+        loader = cfg[f'{part}_dataloader']
+        dataset = DATASETS.build(loader.dataset)
+        counts.append(len(dataset))
+        packed = dataset[0]
+        sample = packed['data_samples']
+        assert tuple(packed['inputs'].shape) == (3, size, size)
+        assert sample.text
+        expected = (size, size) if part == 'train' else sample.ori_shape
+        assert tuple(sample.gt_sem_seg.shape) == expected
+        assert loader.persistent_workers and loader.num_workers
+        sampler = DATA_SAMPLERS.build(
+            loader.sampler, default_args=dict(dataset=dataset, seed=0))
+        if part == 'train':
+            assert len(sampler) == 3 and loader.batch_size == 8
+        else:
+            assert list(sampler) == list(range(len(dataset)))
+    if name == 'jsonl_refs':
+        assert counts == [3, 3, 3]
+    elif 'google' in name:
+        assert counts == [6, 3, 3]  # test is val
+    else:
+        assert tuple(counts) == COUNTS
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_pipelines_keep_left_on_the_left(name):
+    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    for part in ('train', 'val', 'test'):
+        types = [
+            x['type'] for x in cfg[f'{part}_dataloader'].dataset.pipeline
+        ]
+        middle = ['LoadRefMask', 'Resize']
+        if part != 'train':
+            middle.reverse()
+        assert types == ['LoadRefImage', *middle, 'PackSegInputs']
+        assert cfg[f'{part}_dataloader'].sampler.type == (
+            'OneSentencePerRefSampler' if part == 'train' else
+            'DefaultSampler')
+
+
+def test_runner_builds_the_loader(tiny_refer_root):
+    """Through mmengine's own door, with workers."""
+    init_default_scope('mmrefseg')
+    cfg = Config.fromfile(FOLDER / 'refcoco.py')
+    cfg.merge_from_dict(
+        dict(
+            train_dataloader=dict(
+                batch_size=2,
+                num_workers=2,
+                dataset=dict(
+                    data_root=str(tiny_refer_root),
+                    ann_file='instances.json',
+                    data_prefix=dict(img_path='images/')))))
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    batches = list(loader)
+    assert len(loader) == len(batches) == 1  # 3 refs, the third left out
+    assert len(batches[0]['inputs']) == 2
+    assert len({x.ref_id for x in batches[0]['data_samples']}) == 2

@@ -1,0 +1,188 @@
+# Licensed under the Apache License, Version 2.0.
+"""From a config and the arguments of a command to a Runner."""
+
+import pytest
+from mmengine.config import Config
+
+from mmrefseg.engine import launch
+
+TEXT = '''
+default_scope = 'mmrefseg'
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=.1))
+default_hooks = dict(visualization=dict(type='RefVisualizationHook'))
+test_evaluator = dict(type='ReferringIoUMetric')
+'''
+
+
+@pytest.fixture
+def cfg():
+    return Config.fromstring(TEXT, '.py')
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A function that makes the machine appear to have a device."""
+    return lambda name: monkeypatch.setattr(launch, 'get_device', lambda: name)
+
+
+class TestLoadConfig:
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        path = tmp_path / 'some-model.py'
+        path.write_text(TEXT)
+        return str(path)
+
+    def test_work_dir_is_named_after_the_file(self, path):
+        cfg = launch.load_config(path)
+        assert cfg.work_dir == 'work_dirs/some-model'
+        assert cfg.launcher == 'none'
+
+    def test_work_dir_of_the_config_goes_before_that(self, path):
+        cfg = launch.load_config(path, options={'work_dir': 'there'})
+        assert cfg.work_dir == 'there'
+
+    def test_work_dir_of_the_command_goes_before_all(self, path):
+        cfg = launch.load_config(
+            path, options={'work_dir': 'there'}, work_dir='here')
+        assert cfg.work_dir == 'here'
+
+    def test_options_change_settings(self, path):
+        cfg = launch.load_config(
+            path, options={'optim_wrapper.optimizer.lr': 1.})
+        assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=1.)
+
+    def test_absent(self):
+        with pytest.raises(FileNotFoundError, match='no config file no.py'):
+            launch.load_config('no.py')
+
+
+class TestAmp:
+
+    def test_on_gpu(self, cfg, device):
+        device('cuda')
+        launch.enable_amp(cfg)
+        assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+        assert cfg.optim_wrapper.loss_scale == 'dynamic'
+        assert cfg.optim_wrapper.optimizer.lr == .1
+
+    def test_on_cpu(self, cfg, device):
+        device('cpu')
+        launch.enable_amp(cfg)
+        assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+        assert 'loss_scale' not in cfg.optim_wrapper
+
+    @pytest.mark.parametrize('kind', launch.AMP_WRAPPERS)
+    def test_is_there_already(self, cfg, kind):
+        cfg.optim_wrapper.type = kind
+        launch.enable_amp(cfg)
+        assert cfg.optim_wrapper.type == kind
+
+    def test_of_a_foreign_wrapper(self, cfg):
+        cfg.optim_wrapper.type = 'ApexOptimWrapper'
+        with pytest.raises(ValueError, match='ApexOptimWrapper'):
+            launch.enable_amp(cfg)
+
+
+class TestAutoScale:
+
+    def test_is_switched_on(self, cfg):
+        cfg.auto_scale_lr = dict(base_batch_size=16)
+        launch.enable_auto_scale_lr(cfg)
+        assert cfg.auto_scale_lr == dict(base_batch_size=16, enable=True)
+
+    @pytest.mark.parametrize('setting', [None, dict(enable=False)])
+    def test_needs_the_batch_size(self, cfg, setting):
+        cfg.auto_scale_lr = setting
+        with pytest.raises(ValueError, match='base_batch_size'):
+            launch.enable_auto_scale_lr(cfg)
+
+
+class TestResume:
+
+    def test_leaves_the_config_alone(self, cfg):
+        cfg.resume, cfg.load_from = True, 'a.pth'
+        launch.set_resume(cfg, None)
+        assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+
+    def test_from_the_latest(self, cfg):
+        cfg.load_from = 'pretrained.pth'
+        launch.set_resume(cfg, 'auto')
+        assert (cfg.resume, cfg.load_from) == (True, None)
+
+    def test_from_a_checkpoint(self, cfg, tmp_path):
+        path = tmp_path / 'a.pth'
+        path.touch()
+        launch.set_resume(cfg, str(path))
+        assert (cfg.resume, cfg.load_from) == (True, str(path))
+
+    def test_from_an_absent_one(self, cfg):
+        with pytest.raises(FileNotFoundError, match='no checkpoint no.pth'):
+            launch.set_resume(cfg, 'no.pth')
+
+    def test_an_address_is_not_looked_for(self):
+        launch.check_checkpoint('https://example.org/a.pth')
+
+
+class TestPredictions:
+
+    def test_are_all_drawn(self, cfg):
+        launch.draw_predictions(cfg, show_dir='drawn')
+        hook = cfg.default_hooks.visualization
+        assert hook.num_test_samples == -1
+        assert (hook.out_dir, hook.show) == ('drawn', False)
+
+    def test_need_a_hook_to_be_drawn(self, cfg):
+        del cfg.default_hooks['visualization']
+        with pytest.raises(ValueError, match='RefVisualizationHook'):
+            launch.draw_predictions(cfg, show=True)
+
+    @pytest.mark.parametrize('several', [False, True])
+    def test_are_written_besides_measuring(self, cfg, several):
+        first = cfg.test_evaluator
+        if several:
+            cfg.test_evaluator = [first]
+        launch.dump_predictions(cfg, 'a.jsonl')
+        assert cfg.test_evaluator[0] == first
+        assert cfg.test_evaluator[1].out_file == 'a.jsonl'
+
+    def test_are_written_as_json_lines(self, cfg):
+        with pytest.raises(ValueError, match='.jsonl'):
+            launch.dump_predictions(cfg, 'a.pkl')
+
+
+class TestDistributed:
+
+    def test_one_process_needs_nothing(self, cfg, device):
+        device('cpu')
+        launch.prepare_distributed(cfg)
+        assert 'model_wrapper_cfg' not in cfg
+
+    def test_gpus_are_left_to_mmengine(self, cfg, device):
+        device('cuda')
+        cfg.launcher = 'pytorch'
+        launch.prepare_distributed(cfg)
+        assert 'model_wrapper_cfg' not in cfg
+
+    @pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+    def test_cpu_has_one_launcher(self, cfg, device, launcher):
+        device('cpu')
+        cfg.launcher = launcher
+        with pytest.raises(ValueError, match='dist_train.sh'):
+            launch.prepare_distributed(cfg)
+
+    @pytest.mark.parametrize('own', [False, True])
+    def test_cpu_has_no_device_numbers(self, cfg, device, monkeypatch, own):
+        device('cpu')
+        monkeypatch.setattr(launch, 'is_distributed', lambda: True)
+        cfg.launcher = 'pytorch'
+        cfg.find_unused_parameters = True
+        if own:
+            cfg.model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel', bucket_cap_mb=5)
+        launch.prepare_distributed(cfg)
+        wrapper = cfg.model_wrapper_cfg
+        assert wrapper.type == 'MMDistributedDataParallel'
+        assert wrapper.device_ids is None
+        assert ('bucket_cap_mb' in wrapper) == own
+        assert own or wrapper.find_unused_parameters

@@ -1,0 +1,143 @@
+# Licensed under the Apache License, Version 2.0.
+"""After one float64 step every parameter that is trained has a gradient.
+
+What a variant does not use, it does not build; a parameter whose gradient a
+norm or a softmax cancels is not built either.
+"""
+
+import pytest
+
+from mmrefseg.models.language_encoders.bert import UNTRAINED_PARAMETERS
+
+# Parameters that are built and never trained: end of the name, why. They must
+# have requires_grad=False; there is no exemption for those that have not.
+EXEMPTIONS = {
+    **UNTRAINED_PARAMETERS,
+}
+SMALLEST = 1e-12
+CE = dict(type='CrossEntropyLoss', avg_non_ignore=True)
+
+
+def _without_prior(**changes):
+    """Without LQPG: no queries, and the finest map alone is decoded."""
+    return dict(
+        backbone=dict(query_stages=(), **changes),
+        neck=dict(out_indices=(0, )),
+        decode_head=dict(
+            _delete_=True,
+            type='CoordMaskHead',
+            in_channels=16,
+            channels=16,
+            loss_decode=CE))
+
+
+def _gate(**changes):
+    return dict(backbone=dict(gate=changes))
+
+
+def _head(**changes):
+    return dict(decode_head=changes)
+
+
+def _queries(*stages):
+    return dict(
+        backbone=dict(query_stages=stages),
+        decode_head=dict(num_queries=len(stages)))
+
+
+VARIANTS = {
+    'default': {},
+    'prior_loss_weight_0': _head(prior_loss_weight=0.),
+    'no_prior': _without_prior(),
+    'no_prior_no_gate': _without_prior(gate=None),
+    'queries_1_2': _queries(0, 1),
+    'queries_3_4': _queries(2, 3),
+    'queries_1': _queries(0),
+    'queries_4': _queries(3),
+    'no_gate': dict(backbone=dict(gate=None)),
+    'gate_literal': _gate(combine='literal'),
+    'gate_single': _gate(combine='single'),
+    'gate_spatial_channel': _gate(pool=(True, False)),
+    'gate_spatial_spatial': _gate(pool=(False, False)),
+    'gate_gn': _gate(norm_cfg=dict(type='GN', num_groups=1)),
+    'attention_map_after': _head(attention_map='after'),
+    'attention_map_after_lambda_0': _head(
+        attention_map='after', prior_loss_weight=0.),
+    'layers_1': _head(num_layers=1),
+    'layers_1_lambda_0': _head(num_layers=1, prior_loss_weight=0.),
+    'kernel_size_1': _head(kernel_size=1),
+    'no_coords': _head(with_coords=False),
+    'kernel_size_1_no_coords': _head(kernel_size=1, with_coords=False),
+    'class_weight': _head(
+        # mmseg's loss cannot do both
+        loss_decode=dict(class_weight=[0.9, 1.1], avg_non_ignore=False)),
+    'output_norm': dict(backbone=dict(output_norm=True)),
+    'frozen_bert': dict(language_encoder=dict(frozen=True)),
+    'last_layer_of_bert': dict(
+        language_encoder=dict(trainable_layers=[1], train_embeddings=False)),
+    'frozen_stage': dict(backbone=dict(frozen_stages=1)),
+}
+
+
+def _gradients(model, batch):
+    """max |gradient| of each trained parameter after one step."""
+    model.double().train()
+    data = model.data_preprocessor(batch, training=True)
+    losses = model.loss(**data)
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    return {
+        name: 0. if p.grad is None else p.grad.abs().max().item()
+        for name, p in model.named_parameters() if p.requires_grad
+    }
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_every_trained_parameter_has_a_gradient(variant, tiny_segmentor,
+                                                make_batch):
+    model = tiny_segmentor(randomise=False, **VARIANTS[variant])
+    # Four sentences: batch norm over two pooled maps gives 1 and -1 whatever
+    # comes in, so hardly any gradient.
+    found = _gradients(model, make_batch([(64, 64)] * 4))
+    none = {name for name, size in found.items() if not size > SMALLEST}
+    assert not none
+    frozen = {
+        name
+        for name, p in model.named_parameters() if not p.requires_grad
+    }
+    # Only what is exempt or was asked for does not train.
+    asked = {
+        'frozen_bert': ('language_encoder.', ),
+        'last_layer_of_bert': ('language_encoder.bert.embeddings.',
+                               'language_encoder.bert.encoder.layer.0.'),
+        'frozen_stage': ('backbone.patch_embed.', 'backbone.stages.0.'),
+    }.get(variant, ('none of them', ))
+    assert {
+        name
+        for name in frozen
+        if not name.endswith(tuple(EXEMPTIONS)) and not name.startswith(asked)
+    } == set()
+
+
+def test_the_rule_sees_a_parameter_that_feeds_nothing(tiny_segmentor,
+                                                      make_batch):
+    """A projection of a map that no one reads."""
+    changes = _without_prior()
+    changes['neck'] = {}
+    model = tiny_segmentor(randomise=False, **changes)
+    found = _gradients(model, make_batch([(64, 64)] * 4))
+    assert {name.split('.')[2] for name, size in found.items()
+            if size == 0} == {'1', '2', '3'}
+
+
+@pytest.mark.parametrize('name', EXEMPTIONS)
+def test_exemptions_are_needed(name, tiny_segmentor, make_batch):
+    """Trained after all, such a parameter gets rounding noise at most."""
+    model = tiny_segmentor()
+    exempt = [p for n, p in model.named_parameters() if n.endswith(name)]
+    assert exempt and EXEMPTIONS[name]
+    for parameter in exempt:
+        parameter.requires_grad_(True)
+    found = _gradients(model, make_batch([(64, 64)] * 4))
+    assert all(size < SMALLEST for n, size in found.items()
+               if n.endswith(name))

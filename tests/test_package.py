@@ -1,0 +1,280 @@
+# Licensed under the Apache License, Version 2.0.
+"""What a built and installed package brings, and what importing it does."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import _load_checkpoint
+from mmengine.utils import digit_version
+from packaging.version import Version
+
+import mmrefseg
+from mmrefseg import _setup
+
+ROOT = Path(__file__).parents[1]
+INSTALLED = {
+    'onedl-mmengine': Version('0.10.12'),
+    'onedl-mmcv': Version('2.3.6'),
+    'onedl-mmsegmentation': Version('1.4.2')
+}
+OFFICIAL = {
+    'mmengine': Version('0.10.7'),
+    'mmcv': Version('2.1.0'),
+    'mmsegmentation': Version('1.2.2')
+}
+MODULES = ['mmengine', 'mmcv', 'mmseg']
+
+
+def run_python(code, *, cwd, path):
+    """Run code in a fresh process with one folder on PYTHONPATH."""
+    done = subprocess.run([sys.executable, '-c', code],
+                          cwd=cwd,
+                          env=dict(os.environ, PYTHONPATH=str(path)),
+                          capture_output=True,
+                          text=True,
+                          timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy so that nothing is left in the tree."""
+    folder = tmp_path_factory.mktemp('wheel')
+    source = folder / 'source'
+    source.mkdir()
+    for name in ('mmrefseg', 'configs', 'tools'):
+        shutil.copytree(
+            ROOT / name,
+            source / name,
+            ignore=shutil.ignore_patterns('__pycache__', '.mim'))
+    for name in ('pyproject.toml', 'setup.py', 'setup.cfg', 'MANIFEST.in',
+                 'README.md', 'LICENSE', 'model-index.yml'):
+        shutil.copy(ROOT / name, source / name)
+    subprocess.run([
+        sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-index',
+        '--no-build-isolation', '-w', folder, source
+    ],
+                   check=True,
+                   timeout=300)
+    found = list(folder.glob('mmrefseg-*.whl'))
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.fixture(scope='module')
+def installed(wheel, tmp_path_factory):
+    """A folder into which the wheel was installed."""
+    target = tmp_path_factory.mktemp('site')
+    subprocess.run([
+        sys.executable, '-m', 'pip', 'install', '-q', '--no-deps',
+        '--no-index', '--target', target, wheel
+    ],
+                   check=True,
+                   timeout=300)
+    return target
+
+
+def tracked(folder, pattern='*'):
+    """Files of a folder of the source, without what Python cached."""
+    return {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / folder).rglob(pattern)
+        if path.is_file() and '__pycache__' not in path.parts
+        and '.mim' not in path.parts
+    }
+
+
+class TestWheel:
+
+    def test_holds_the_whole_package(self, wheel):
+        names = set(zipfile.ZipFile(wheel).namelist())
+        missing = {
+            name
+            for name in tracked('mmrefseg')
+            if not name.endswith(('.pyc', '.pyo'))
+        } - names
+        assert not missing
+        assert 'mmrefseg/py.typed' in names
+        assert not [name for name in names if name.startswith('tests/')]
+
+    def test_holds_configs_tools_and_model_index(self, wheel):
+        names = set(zipfile.ZipFile(wheel).namelist())
+        wanted = tracked('configs') | tracked('tools') | {'model-index.yml'}
+        assert 'configs/_base_/default_runtime.py' in wanted
+        assert 'tools/train.py' in wanted
+        assert {f'mmrefseg/.mim/{name}' for name in wanted} <= names
+
+    def test_metadata(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(n for n in archive.namelist()
+                        if n.endswith('.dist-info/METADATA'))
+            metadata = Parser().parsestr(archive.read(name).decode())
+        assert metadata['Name'] == 'mmrefseg'
+        assert metadata['Version'] == mmrefseg.__version__
+        assert metadata['Requires-Python'] == '>=3.10'
+        base = [
+            line for line in metadata.get_all('Requires-Dist')
+            if 'extra ==' not in line
+        ]
+        # Either line of the OpenMMLab packages will do: none is required.
+        assert not [line for line in base if 'mmcv' in line or 'onedl' in line]
+        assert [line for line in base if line.startswith('torch')]
+        assert {'onedl', 'mmpretrain', 'test', 'docs',
+                'demo'} <= set(metadata.get_all('Provides-Extra'))
+
+    def test_configs_inherit_from_it_anywhere(self, installed, tmp_path):
+        """From an empty folder, with nothing but the installed package."""
+        (tmp_path / 'mine.py').write_text(
+            "_base_ = ['mmrefseg::mpg_lqgnet/mpg-lqgnet_swin-t_1xb8-35e_"
+            "refcoco-448x448.py']\n"
+            'default_hooks = dict(logger=dict(interval=7))\n')
+        code = '''
+import mmrefseg
+from mmengine.config import Config
+cfg = Config.fromfile('mine.py')
+print(mmrefseg.__file__)
+print(cfg.model.type, cfg.default_scope, cfg.default_hooks.logger.interval)
+'''
+        done = run_python(code, cwd=tmp_path, path=installed)
+        file, values = done.stdout.splitlines()
+        assert file == str(installed / 'mmrefseg' / '__init__.py')
+        assert values == 'ReferringEncoderDecoder mmrefseg 7'
+        assert done.stderr == ''
+
+
+class TestSourceTree:
+
+    def test_configs_inherit_from_mmseg(self, tmp_path):
+        """By the name of whichever distribution brings mmseg."""
+        path = tmp_path / 'mine.py'
+        path.write_text("_base_ = ['mmseg::_base_/default_runtime.py']\n")
+        assert Config.fromfile(path).default_scope == 'mmseg'
+
+    def test_model_index_lists_every_method(self):
+        index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+        methods = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / 'configs').glob('*/metafile.yml')
+        }
+        assert set(index['Import']) == methods
+
+    def test_every_module_is_importable_and_quiet(self, tmp_path):
+        """Harmless remarks of mmseg and mmcv are no business of ours."""
+        code = '''
+import mmrefseg
+from mmrefseg import registry
+for name in registry.__all__:
+    getattr(registry, name).import_from_location()
+'''
+        done = run_python(code, cwd=tmp_path, path=ROOT)
+        assert (done.stdout, done.stderr) == ('', '')
+
+    def test_every_python_file_names_the_licence(self):
+        line = '# Licensed under the Apache License, Version 2.0.'
+        files = [ROOT / 'setup.py']
+        for folder in ('mmrefseg', 'tools', 'tests', 'demo'):
+            files += [ROOT / name for name in tracked(folder, '*.py')]
+        assert len(files) > 20
+        assert [
+            str(file) for file in files
+            if line not in file.read_text().splitlines()[:2]
+        ] == []
+
+
+class TestDependencies:
+
+    @pytest.mark.parametrize('installed', [INSTALLED, OFFICIAL])
+    def test_one_complete_set_is_fine(self, installed):
+        assert _setup._find_problem(installed, MODULES) is None
+
+    def test_a_source_tree_on_the_path_is_fine(self):
+        assert _setup._find_problem({}, MODULES) is None
+
+    @pytest.mark.parametrize('found, importable, words', [
+        ({}, [], ["'mmengine'", 'pip install onedl-mmengine onedl-mmcv '
+                  'onedl-mmsegmentation']),
+        ({**INSTALLED, 'mmcv': Version('2.1.0')}, MODULES,
+         ["'onedl-mmcv' and 'mmcv'", 'pip uninstall -y onedl-mmcv mmcv',
+          'pip install onedl-mmcv`']),
+        ({**INSTALLED, 'onedl-mmsegmentation': Version('1.3.9')}, MODULES,
+         ['1.4.0 or newer', '1.3.9', 'pip install -U '
+          '"onedl-mmsegmentation>=1.4.0"']),
+        ({**OFFICIAL, 'mmengine': Version('0.9.1')}, MODULES,
+         ['mmengine 0.10.0 or newer', '0.9.1']),
+        ({'mmengine': Version('0.10.7')}, ['mmengine'],
+         ["'mmcv'", '"mmcv>=2.0.0,<2.2.0"']),
+        ({**OFFICIAL, 'mmcv': Version('2.2.0')}, MODULES,
+         ['mmcv 2.2.0', '"mmcv>=2.0.0,<2.2.0"']),
+        ({'mmengine': Version('0.10.7'), 'mmcv-lite': Version('2.1.0')},
+         MODULES[:2], ["'mmcv-lite'", 'pip uninstall -y mmcv-lite']),
+    ], ids=['none', 'both', 'old', 'old-official', 'part', 'too-new', 'lite'])
+    def test_else_one_sentence_says_what_to_do(self, found, importable,
+                                               words):
+        problem = _setup._find_problem(found, importable)
+        for word in words:
+            assert word in problem
+        assert '\n' not in problem and problem.endswith('.')
+
+    def test_import_raises_it(self, monkeypatch):
+        monkeypatch.setattr(_setup, '_installed', lambda: {})
+        monkeypatch.setattr(_setup, 'find_spec', lambda name: None)
+        with pytest.raises(ImportError, match='`pip install onedl-mmengine'):
+            _setup.check_dependencies()
+
+
+def test_only_the_known_line_is_kept_quiet(capsys):
+    with _setup.quiet_imports():
+        print('before')
+        print('Could not import OneDL')
+        print('Could not import OneDL, nor anything else')
+        print('no end of line', end='')
+    assert capsys.readouterr().out == (
+        'before\nCould not import OneDL, nor anything else\nno end of line')
+
+
+class _RunsCode:
+    """Pickles as a call of ``getattr`` that has no place in a history."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+@pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.6.0'),
+    reason='torch.load is not strict before PyTorch 2.6')
+class TestSafeLoading:
+
+    def test_history_of_numbers_is_loaded(self, tmp_path):
+        history = HistoryBuffer([1.0, 2.0], [1, 1])
+        history.update(3.0)
+        torch.save(
+            dict(
+                message_hub=dict(log_scalars=dict(loss=history)),
+                meta=dict(
+                    best=np.float64(0.5), count=np.int64(3), ok=np.bool_(1))),
+            tmp_path / 'checkpoint.pth')
+        # MMEngine's own loading must not take the declaration away.
+        _load_checkpoint(str(tmp_path / 'checkpoint.pth'))
+        loaded = torch.load(tmp_path / 'checkpoint.pth', weights_only=True)
+        history = loaded['message_hub']['log_scalars']['loss']
+        assert history.mean() == 2.0
+        assert history.current() == 3.0
+        assert loaded['meta'] == dict(best=0.5, count=3, ok=True)
+
+    def test_anything_else_is_refused(self, tmp_path):
+        torch.save(dict(harmless=_RunsCode()), tmp_path / 'bad.pth')
+        with pytest.raises(pickle.UnpicklingError, match='would run code'):
+            torch.load(tmp_path / 'bad.pth', weights_only=True)

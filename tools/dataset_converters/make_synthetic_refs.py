@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0.
+"""Makes the synthetic scenes.
+
+Example:
+    python tools/dataset_converters/make_synthetic_refs.py data/synthetic_refs
+"""
+
+import argparse
+import time
+
+from mmrefseg.datasets.synthetic import make_synthetic_refs
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Make synthetic scenes in the REFER layout')
+    parser.add_argument('out_dir', help='folder to write')
+    parser.add_argument('--train', type=int, default=6000, help='scenes')
+    parser.add_argument('--val', type=int, default=250, help='scenes')
+    parser.add_argument('--testA', type=int, default=250, help='scenes')
+    parser.add_argument('--testB', type=int, default=250, help='scenes')
+    parser.add_argument(
+        '--size', type=int, default=160, help='side of the images in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--force',
+        action='store_true',
+        help='replace scenes that were made with other parameters')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    start = time.perf_counter()
+    try:
+        made = make_synthetic_refs(
+            args.out_dir,
+            train=args.train,
+            val=args.val,
+            testA=args.testA,
+            testB=args.testB,
+            size=args.size,
+            seed=args.seed,
+            force=args.force)
+    except (ValueError, FileExistsError) as error:
+        raise SystemExit(f'error: {error}') from None
+    if made:
+        count = args.train + args.val + args.testA + args.testB
+        print(f'{count} scenes written to {args.out_dir} in '
+              f'{time.perf_counter() - start:.1f} s')
+    else:
+        print(f'{args.out_dir} is there already, made with the same '
+              'parameters')
+
+
+if __name__ == '__main__':
+    main()
