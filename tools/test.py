@@ -82,6 +82,7 @@ def main() -> None:
     if args.out:
         launch.dump_predictions(cfg, args.out)
     launch.build_runner(cfg).test()
+    launch.leave_distributed()
 
 
 if __name__ == '__main__':

@@ -71,6 +71,7 @@ def main() -> None:
         launch.enable_auto_scale_lr(cfg)
     launch.set_resume(cfg, args.resume)
     launch.build_runner(cfg).train()
+    launch.leave_distributed()
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 a script of your own can call them just as well.
 """
 
+import gc
 import logging
 import os
 import os.path as osp
@@ -242,6 +243,22 @@ def build_runner(cfg: Config) -> Runner:
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
+
+
+def leave_distributed() -> None:
+    """Wait for the other processes and part from them, as the last step of a
+    command that went well.
+
+    A process that ends with its group still open leaves gloo's threads
+    running, and now and then dies of it: PyTorch then reports a run as failed
+    of which everything is done and written. After an error nothing of this is
+    wanted: waiting for a process that is no more would hang.
+    """
+    if is_distributed():
+        # The Runner holds the wrapped model, and that the group.
+        gc.collect()
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def set_local_rank(rank: int) -> None:
