@@ -2,13 +2,15 @@
 from .backbones import LanguageSwinTransformer, LateFusionBackbone
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, LQPGHead
-from .fusion import BSAM, CAFG
+from .fusion import BSAM, CAFG, LanguageGate
 from .language_encoders import BertLanguageEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead', 'LQPGHead',
-    'LanguageSwinTransformer', 'LateFusionBackbone', 'RefSegDataPreProcessor',
-    'ReferringEncoderDecoder', 'ReferringPixelDecoder'
+    'LanguageGate', 'LanguageSwinTransformer', 'LateFusionBackbone',
+    'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
+    'ReferringPixelDecoder',
+    'TileConcat'
 ]
