@@ -3,5 +3,8 @@ from .bsam import BSAM
 from .build import build_fusions, build_gates
 from .cafg import CAFG
 from .language_gate import LanguageGate
+from .tile_concat import TileConcat
 
-__all__ = ['BSAM', 'CAFG', 'LanguageGate', 'build_fusions', 'build_gates']
+__all__ = [
+    'BSAM', 'CAFG', 'LanguageGate', 'TileConcat', 'build_fusions', 'build_gates'
+]

@@ -7,23 +7,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmrefseg.models.layers import masked_mean
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the real words of each sentence.
-
-    Args:
-        values (Tensor): ``B x T x C``.
-        mask (Tensor): ``B x T``, bool; True marks a real word.
-
-    Returns:
-        Tensor: ``B x C``.
-    """
-    weight = mask.to(values.dtype)
-    total = (values * weight.unsqueeze(-1)).sum(dim=1)
-    return total / weight.sum(dim=1, keepdim=True)
 
 
 @MODELS.register_module()

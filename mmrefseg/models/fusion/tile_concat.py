@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0.
+from typing import Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmrefseg.models.layers import masked_mean
+from mmrefseg.registry import MODELS
+from mmrefseg.structures import LanguageFeatures
+
+
+@MODELS.register_module()
+class TileConcat(BaseModule):
+    """Tile and concatenate: the plainest fusion, the baseline of Table 2 of
+    MPG-LQGNet.
+
+    ``F = ReLU(W [V ; s])``, where ``s`` is the mean of the sentence's real
+    words, the same at every pixel.
+
+    Args:
+        channels (int): Channels ``C`` of the feature map.
+        language_channels (int): Width of the word features.
+        query_channels (None): This fusion makes no language query.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: A language query is asked for.
+    """
+
+    def __init__(self,
+                 *,
+                 channels: int,
+                 language_channels: int,
+                 query_channels: Optional[int] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if query_channels is not None:
+            raise ValueError(
+                'TileConcat makes no language query: set query_stages=() in '
+                'the backbone and take a head without queries, such as '
+                'CoordMaskHead.')
+        self.out = nn.Linear(channels + language_channels, channels)
+
+    def forward(self, visual: Tensor,
+                language: LanguageFeatures) -> Tuple[Tensor, None]:
+        """Fuse a map with the mean word of its sentence.
+
+        Args:
+            visual (Tensor): ``B x C x H x W``.
+            language (LanguageFeatures): ``B`` sentences.
+
+        Returns:
+            tuple[Tensor, None]: The fused map, ``B x C x H x W``, and no
+            language query.
+        """
+        sentence = masked_mean(language.words, language.mask)
+        # W [V ; s] = W_v V + W_s s: the second term once for all pixels.
+        channels = visual.shape[1]
+        from_visual, from_words = self.out.weight.split(
+            [channels, sentence.shape[1]], dim=1)
+        tiled = F.linear(sentence, from_words, self.out.bias)
+        fused = F.conv2d(visual, from_visual[..., None, None])
+        return torch.relu(fused + tiled[..., None, None]), None

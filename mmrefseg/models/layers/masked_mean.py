@@ -1,0 +1,17 @@
+# Licensed under the Apache License, Version 2.0.
+from torch import Tensor
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real words of each sentence.
+
+    Args:
+        values (Tensor): ``B x T x C``.
+        mask (Tensor): ``B x T``, bool; True marks a real word.
+
+    Returns:
+        Tensor: ``B x C``.
+    """
+    weight = mask.to(values.dtype)
+    total = (values * weight.unsqueeze(-1)).sum(dim=1)
+    return total / weight.sum(dim=1, keepdim=True)
