@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 
 import mmcv
 import numpy as np
+import torch
 from mmengine.structures import BaseDataElement, PixelData
 
 from mmrefseg.visualization import sample_name
@@ -20,7 +21,8 @@ def describe_prediction(sample: BaseDataElement,
 
     Args:
         sample (SegDataSample): With ``seg_logits`` (``2 x H x W``) and
-            ``text``.
+            ``text``; of a model that predicts existence also with
+            ``existence_score`` and ``pred_no_target``.
         threshold (float, optional): Probability above which a pixel belongs
             to the mask, which then replaces ``pred_sem_seg`` of the sample.
             None keeps the sample's own.
@@ -29,11 +31,15 @@ def describe_prediction(sample: BaseDataElement,
         dict: ``text``, ``mask`` (``H x W``, bool), ``score`` (mean
         probability of the referent over the mask, 0 to 1; 0 if it is empty),
         ``box`` (``[x0, y0, x1, y1]``, pixels, the last two just beyond the
-        mask; None if it is empty).
+        mask; None if it is empty). Of a model that predicts existence also
+        ``existence_score`` (0 to 1) and ``no_target`` (bool): where that is
+        true the mask is empty, whatever the threshold.
     """
     probability = sample.seg_logits.data.float().softmax(dim=0)[1]
     if threshold is not None:
         mask = probability > threshold
+        if sample.metainfo.get('pred_no_target', False):
+            mask = torch.zeros_like(mask)
         sample.set_data(
             dict(pred_sem_seg=PixelData(data=mask[None].long())))
     mask = sample.pred_sem_seg.data[0] == 1
@@ -43,7 +49,18 @@ def describe_prediction(sample: BaseDataElement,
         text=sample.metainfo['text'],
         mask=mask,
         score=score,
-        box=box_of(mask))
+        box=box_of(mask),
+        **_existence(sample))
+
+
+def _existence(sample: BaseDataElement) -> Dict[str, Any]:
+    """What a model that predicts existence says of it."""
+    meta = sample.metainfo
+    if 'pred_no_target' not in meta:
+        return {}
+    return dict(
+        existence_score=meta['existence_score'],
+        no_target=meta['pred_no_target'])
 
 
 def box_of(mask: np.ndarray) -> Optional[List[int]]:
@@ -117,6 +134,11 @@ class ResultWriter:
                     area=int(result['mask'].sum()),
                     height=result['mask'].shape[0],
                     width=result['mask'].shape[1],
+                    **{
+                        k: result[k]
+                        for k in ('existence_score', 'no_target')
+                        if k in result
+                    },
                     **{k: osp.basename(v)
                        for k, v in files.items()}))
         return files

@@ -131,7 +131,11 @@ class RefSegInferencer(BaseInferencer):
               pixels of the mask, 0 to 1; 0 if the mask is empty;
             - ``box`` (list[int] | None): ``[x0, y0, x1, y1]`` in pixels,
               ``x1`` and ``y1`` just beyond the mask; None if it is empty;
-            - ``files`` (dict): what was written: ``picture``, ``mask``.
+            - ``files`` (dict): what was written: ``picture``, ``mask``;
+            - only of a model whose head predicts existence:
+              ``existence_score`` (float), how sure it is that the thing is
+              there, 0 to 1, and ``no_target`` (bool): it says that it is not,
+              and the mask is empty.
 
             ``visualization``: likewise nested pictures (RGB, uint8), or None
             unless ``return_vis``.

@@ -67,6 +67,9 @@ VARIANTS = {
     'layers_1_lambda_0': _head(num_layers=1, prior_loss_weight=0.),
     'kernel_size_1': _head(kernel_size=1),
     'no_coords': _head(with_coords=False),
+    'existence': _head(existence=dict(channels=8)),
+    'existence_words': _head(
+        existence=dict(channels=8, query_channels=None, language_channels=16)),
     'kernel_size_1_no_coords': _head(kernel_size=1, with_coords=False),
     'class_weight': _head(
         # mmseg's loss cannot do both

@@ -1,6 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
 from .coord_mask_head import CoordMaskHead
+from .existence import ExistencePredictor
 from .lqpg_head import LQPGHead
 from .mask_prior_generator import LanguageQueryPriorGenerator
 
-__all__ = ['CoordMaskHead', 'LQPGHead', 'LanguageQueryPriorGenerator']
+__all__ = [
+    'CoordMaskHead', 'ExistencePredictor', 'LQPGHead',
+    'LanguageQueryPriorGenerator'
+]

@@ -1,9 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
 import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
 from mmrefseg.registry import MODELS
@@ -28,6 +29,9 @@ class CoordMaskHead(BaseDecodeHead):
         norm_cfg (dict): Norm after the 3x3 convolution. Defaults to BN.
         loss_decode (dict | Sequence[dict]): Loss of the mask, on logits
             upsampled to the mask's size. Defaults to cross-entropy.
+        existence (dict, optional): Config of an :class:`ExistencePredictor`,
+            by which the head can also say that nothing is there. Defaults to
+            None: every sentence is taken to mean something.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
@@ -48,6 +52,7 @@ class CoordMaskHead(BaseDecodeHead):
                  norm_cfg: dict = dict(type='BN'),
                  loss_decode: Union[dict, Sequence[dict]] = dict(
                      type='CrossEntropyLoss', avg_non_ignore=True),
+                 existence: Optional[dict] = None,
                  align_corners: bool = False,
                  init_cfg: Optional[dict] = dict(
                      type='Normal', std=0.01,
@@ -72,6 +77,13 @@ class CoordMaskHead(BaseDecodeHead):
         if kernel_size == 3:
             self.coord_conv = ConvModule(
                 seen, channels, 3, padding=1, norm_cfg=norm_cfg)
+        self.existence = None
+        if existence is not None:
+            self.existence = MODELS.build({
+                'type': 'ExistencePredictor',
+                'in_channels': in_channels,
+                **existence
+            })
 
     def _segment(self, finest: Tensor, *beside: Tensor) -> Tensor:
         """Mask logits from the finest map and what stands beside it."""
@@ -94,3 +106,27 @@ class CoordMaskHead(BaseDecodeHead):
             Tensor: ``B x 2 x H_1 x W_1``: background, referent.
         """
         return self._segment(features[0])
+
+    def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> Dict[str, Tensor]:
+        """Losses of the mask and, where it is predicted, of existence.
+
+        Args:
+            inputs (MultimodalFeatures): See ``forward``.
+            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``.
+            train_cfg (dict): Unused.
+
+        Returns:
+            dict[str, Tensor]: The mask's losses, and those of
+            :meth:`ExistencePredictor.loss`.
+        """
+        losses = super().loss(inputs, batch_data_samples, train_cfg)
+        losses.update(self.existence_loss(inputs, batch_data_samples))
+        return losses
+
+    def existence_loss(self, features: MultimodalFeatures,
+                       batch_data_samples: SampleList) -> Dict[str, Tensor]:
+        """Loss of existence; empty where the head does not predict it."""
+        if self.existence is None:
+            return {}
+        return self.existence.loss(features, batch_data_samples)

@@ -38,6 +38,8 @@ class LQPGHead(CoordMaskHead):
         norm_cfg (dict): Norm after the 3x3 convolution. Defaults to BN.
         loss_decode (dict | Sequence[dict]): Loss of mask and priors. Defaults
             to cross-entropy.
+        existence (dict, optional): Config of an :class:`ExistencePredictor`,
+            which also sees the queries. Defaults to None.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
@@ -61,10 +63,16 @@ class LQPGHead(CoordMaskHead):
                  norm_cfg: dict = dict(type='BN'),
                  loss_decode: Union[dict, Sequence[dict]] = dict(
                      type='CrossEntropyLoss', avg_non_ignore=True),
+                 existence: Optional[dict] = None,
                  align_corners: bool = False,
                  init_cfg: Optional[dict] = dict(
                      type='Normal', std=0.01,
                      override=dict(name='conv_seg'))) -> None:
+        if existence is not None:
+            existence = {
+                'query_channels': num_queries * in_channels,
+                **existence
+            }
         super().__init__(
             in_channels=in_channels,
             channels=channels,
@@ -72,6 +80,7 @@ class LQPGHead(CoordMaskHead):
             with_coords=with_coords,
             norm_cfg=norm_cfg,
             loss_decode=loss_decode,
+            existence=existence,
             align_corners=align_corners,
             init_cfg=init_cfg)
         self.prior_loss_weight = prior_loss_weight
@@ -147,7 +156,8 @@ class LQPGHead(CoordMaskHead):
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
              train_cfg: ConfigType) -> Dict[str, Tensor]:
-        """Losses of the mask and of the priors.
+        """Losses of the mask, of the priors and, where it is predicted, of
+        existence.
 
         Args:
             inputs (MultimodalFeatures): See ``forward_with_priors``.
@@ -156,10 +166,12 @@ class LQPGHead(CoordMaskHead):
 
         Returns:
             dict[str, Tensor]: The mask's losses, ``loss_prior`` (weighted)
-            and ``prior_ce_i``, the raw loss of layer i, for the log.
+            and ``prior_ce_i``, the raw loss of layer i, for the log; those of
+            :meth:`ExistencePredictor.loss`.
         """
         logits, priors = self.forward_with_priors(inputs)
         losses = self.loss_by_feat(logits, batch_data_samples)
+        losses.update(self.existence_loss(inputs, batch_data_samples))
         if not self.prior_loss_weight:
             return losses
         mask = self._stack_batch_gt(batch_data_samples)

@@ -209,7 +209,10 @@ class ReferringEncoderDecoder(EncoderDecoder):
             (``1 x H x W``, 1 = referent) and ``seg_logits``
             (``2 x H x W``), on request ``mask_prior`` (``1 x H x W``, in
             0..1) and ``word_attention`` (``T x H x W``, in 0..1; the words
-            stand in the metainfo as ``tokens``).
+            stand in the metainfo as ``tokens``). A head that predicts
+            existence adds to the metainfo ``existence_score`` (float, 0..1)
+            and ``pred_no_target`` (bool); where that is true the mask is
+            empty, while ``seg_logits`` stay as they are.
         """
         texts = self._texts(data_samples)
         rows = [
@@ -224,6 +227,7 @@ class ReferringEncoderDecoder(EncoderDecoder):
                 features = self.extract_feat(images, said, index)
             logits = self._decode(features, images)
             self.postprocess_result(logits, samples)
+            self._add_existence(features, samples)
             if self._asked('return_prior'):
                 self._add_prior(features, images, samples)
             for sample, attention, text in zip(samples, heard, said):
@@ -264,6 +268,20 @@ class ReferringEncoderDecoder(EncoderDecoder):
                 PixelData(data=logits.argmax(dim=0, keepdim=True)),
             })
         return data_samples
+
+    def _add_existence(self, features: MultimodalFeatures,
+                       samples: SampleList) -> None:
+        """Say whether anything is there, and empty the masks where not."""
+        existence = getattr(self.decode_head, 'existence', None)
+        if existence is None:
+            return
+        for score, sample in zip(
+                existence.predict(features).tolist(), samples):
+            nothing = score < existence.threshold
+            sample.set_metainfo(
+                dict(existence_score=score, pred_no_target=nothing))
+            if nothing:
+                sample.pred_sem_seg.data.zero_()
 
     def _add_prior(self, features: MultimodalFeatures, images: Tensor,
                    samples: SampleList) -> None:
