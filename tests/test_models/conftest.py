@@ -131,6 +131,14 @@ def tiny_segmentor():
 
 
 @pytest.fixture(scope='session')
+def tiny_config(tmp_path_factory):
+    """Path (str) of a config file whose ``model`` is the tiny segmentor."""
+    path = tmp_path_factory.mktemp('tiny_config') / 'tiny.py'
+    path.write_text(f'model = {TINY_SEGMENTOR!r}\n')
+    return str(path)
+
+
+@pytest.fixture(scope='session')
 def make_batch():
     """A function that makes a batch as a data loader gives it:
     ``make_batch(sizes, texts=TEXTS, ori_shapes=None)``.

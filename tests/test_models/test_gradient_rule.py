@@ -5,10 +5,19 @@ What a variant does not use, it does not build; a parameter whose gradient a
 norm or a softmax cancels is not built either.
 """
 
+from pathlib import Path
+
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
+from mmrefseg.apis.ablation import lay_over, read_rows
 from mmrefseg.models.language_encoders.bert import UNTRAINED_PARAMETERS
+from mmrefseg.registry import MODELS
 
+ROWS = read_rows(
+    str(Path(__file__).parents[2] / 'configs/mpg_lqgnet/ablations/rows.yml'))
 # Parameters that are built and never trained: end of the name, why. They must
 # have requires_grad=False; there is no exemption for those that have not.
 EXEMPTIONS = {
@@ -120,6 +129,22 @@ def test_every_trained_parameter_has_a_gradient(variant, tiny_segmentor,
         for name in frozen
         if not name.endswith(tuple(EXEMPTIONS)) and not name.startswith(asked)
     } == set()
+
+
+@pytest.mark.parametrize('row', ROWS, ids=lambda row: row.name)
+def test_the_rule_holds_in_every_row_of_the_ablations(row, tiny_config,
+                                                      make_batch, tmp_path):
+    path = tmp_path / 'row.py'
+    path.write_text(lay_over(row, tiny_config))
+    init_default_scope('mmrefseg')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(path).model)
+    model.init_weights()
+    found = _gradients(model, make_batch([(64, 64)] * 4))
+    assert not {name for name, size in found.items() if not size > SMALLEST}
+    assert all(
+        name.endswith(tuple(EXEMPTIONS))
+        for name, p in model.named_parameters() if not p.requires_grad)
 
 
 def test_the_rule_sees_a_parameter_that_feeds_nothing(tiny_segmentor,
