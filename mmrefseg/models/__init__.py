@@ -2,15 +2,14 @@
 from .backbones import LanguageSwinTransformer, LateFusionBackbone
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, LQPGHead
-from .fusion import BSAM, CAFG, LanguageGate
+from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead', 'LQPGHead',
-    'LanguageGate', 'LanguageSwinTransformer', 'LateFusionBackbone',
+    'LanguageGate', 'LanguageSwinTransformer', 'LateFusionBackbone', 'PWAM',
     'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
-    'ReferringPixelDecoder',
-    'TileConcat'
+    'ReferringPixelDecoder', 'TileConcat'
 ]

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Every module of MPG-LQGNet against its equations, written as loops.
+"""Every module of the methods against its equations, written as loops.
 
 One sample at a time, pixel by pixel and word by word, in float64.
 """
@@ -12,7 +12,8 @@ import torch
 from mmengine.model import BaseModule
 from mmseg.models.backbones import SwinTransformer
 
-from mmrefseg.models import (BSAM, CAFG, LanguageSwinTransformer, LQPGHead,
+from mmrefseg.models import (BSAM, CAFG, PWAM, LanguageGate,
+                             LanguageSwinTransformer, LQPGHead,
                              ReferringPixelDecoder)
 from mmrefseg.models.decode_heads.coord_mask_head import CoordMaskHead
 from mmrefseg.structures import LanguageFeatures, MultimodalFeatures
@@ -58,6 +59,11 @@ def _relu(x):
 
 def _sigmoid(x):
     return 1 / (1 + torch.exp(-x))
+
+
+def _gelu(x):
+    """The exact one: x times the normal distribution up to x."""
+    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
 
 
 def _linear(layer, x):
@@ -318,6 +324,91 @@ def test_cafg_ignores_order(training):
     fused, visual = _random(4, C, 2, 3), _random(4, C, 3, 2).view(4, C, 2, 3)
     _close(
         module(fused.flip(0), visual.flip(0)).flip(0), module(fused, visual))
+
+
+# ---------------------------------------------------------- PWAM and gate
+
+
+def _pwam(module, visual, words):
+    """Of one map and the real words of one sentence."""
+    _, height, width = visual.shape
+    places = [(r, c) for r in range(height) for c in range(width)]
+    pixels = [visual[:, r, c] for r, c in places]
+    v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
+    l_k = [_linear(module.word_key, word) for word in words]
+    l_v = [_linear(module.word_value, word) for word in words]
+    heard = []
+    for query in v_q:
+        logits = [(query @ key).item() * len(visual)**-0.5 for key in l_k]
+        heard.append(sum(a * w for a, w in zip(_softmax(logits), l_v)))
+    heard = _normalise([_linear(module.heard_out, h) for h in heard])
+    fused = torch.empty_like(visual)
+    for (r, c), pixel, h in zip(places, pixels, heard):
+        seen = _gelu(_linear(module.visual_branch, pixel))
+        fused[:, r, c] = _gelu(_linear(module.out, seen * h))
+    return fused
+
+
+@pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
+def test_pwam(height, width):
+    module = _randomise(PWAM(channels=C, language_channels=C_L))
+    assert all(module.get_parameter(f'{name}.bias').abs().min() > 0
+               for name, _ in module.named_children())
+    visual, language = _random(2, C, height, width), _language()
+    fused, query = module(visual, language)
+    assert query is None
+    for i in range(2):
+        _close(
+            fused[i],
+            _pwam(module, visual[i], language.words[i][language.mask[i]]))
+
+
+def test_pwam_word_attention():
+    module = _randomise(PWAM(channels=C, language_channels=C_L))
+    visual, language = _random(2, C, 2, 3), _language()
+    attention = module.word_attention(visual, language)
+    for i, length in enumerate((3, 5)):
+        pixels = list(visual[i].flatten(1).t())
+        v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
+        for n, pixel in enumerate(v_q):
+            logits = [(pixel @ _linear(module.word_key, word) /
+                       math.sqrt(C)).item()
+                      for word in language.words[i, :length]]
+            expected = _softmax(logits) + [0.] * (WORDS - length)
+            _close(attention[i].flatten(1)[:, n],
+                   torch.tensor(expected, dtype=torch.float64))
+
+
+def test_pwam_ignores_padding_and_order():
+    module = _randomise(PWAM(channels=C, language_channels=C_L))
+    visual, language = _random(2, C, 3, 4), _language()
+    fused, _ = module(visual, language)
+    _close(module(visual, _language(total=9))[0], fused)
+    turned = LanguageFeatures(
+        words=language.words.flip(0), mask=language.mask.flip(0))
+    _close(module(visual.flip(0), turned)[0].flip(0), fused)
+
+
+def test_pwam_makes_no_query():
+    with pytest.raises(ValueError, match=r'PWAM .* set query_stages=\(\)'):
+        PWAM(channels=C, language_channels=C_L, query_channels=C_Q)
+
+
+def _language_gate(module, fused):
+    """Of one map."""
+    assert module.hidden.bias is module.out.bias is None
+    return _everywhere(
+        lambda f: f * torch.tanh(
+            _linear(module.out, _relu(_linear(module.hidden, f)))), fused)
+
+
+def test_language_gate():
+    module = _randomise(LanguageGate(channels=C))
+    fused, visual = _random(2, C, 2, 3), _random(2, C, 3, 2).view(2, C, 2, 3)
+    increment = module(fused, visual)
+    for i in range(2):
+        _close(increment[i], _language_gate(module, fused[i]))
+    _close(module(fused, visual * 3), increment)
 
 
 # ------------------------------------------------ language-conditioned Swin

@@ -33,6 +33,9 @@ class LanguageSwinTransformer(SwinTransformer):
         fusion (dict): Fusion of map and words, one built for each stage.
         gate (dict, optional): Gate of the fused map, one built for each stage
             but the last. None adds the fused map itself.
+        frozen_last_gate (bool): Build a gate for the last stage too, which
+            feeds nothing and does not train. LAVT has one: it counts among
+            its parameters and is in its files. Defaults to False.
         query_channels (int): Width of the language queries. Defaults to 256.
         query_stages (Sequence[int]): Stages, from 0, that give a language
             query. Defaults to all four.
@@ -62,6 +65,9 @@ class LanguageSwinTransformer(SwinTransformer):
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
             loads a Swin file in the key format of mmseg, mmpretrain or
             Microsoft. None starts from scratch.
+
+    Raises:
+        ValueError: ``frozen_last_gate`` is asked for without a gate.
     """
 
     uses_language = True
@@ -71,6 +77,7 @@ class LanguageSwinTransformer(SwinTransformer):
                  language_channels: int,
                  fusion: dict,
                  gate: Optional[dict] = None,
+                 frozen_last_gate: bool = False,
                  query_channels: int = 256,
                  query_stages: Sequence[int] = (0, 1, 2, 3),
                  output_norm: bool = False,
@@ -120,7 +127,13 @@ class LanguageSwinTransformer(SwinTransformer):
             language_channels=language_channels,
             query_channels=query_channels,
             query_stages=query_stages)
-        self.gates = build_gates(gate, channels=self.num_features[:-1])
+        if frozen_last_gate and gate is None:
+            raise ValueError('frozen_last_gate=True needs a gate: name one, '
+                             'or leave frozen_last_gate out.')
+        gated = self.num_features[:None if frozen_last_gate else -1]
+        self.gates = build_gates(gate, channels=gated)
+        if frozen_last_gate:
+            self.gates[-1].requires_grad_(False)
         self._freeze_stages()
 
     def _use_fused_attention(self, qkv_bias: bool, qk_scale: Optional[float],

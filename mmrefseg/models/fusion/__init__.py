@@ -3,8 +3,10 @@ from .bsam import BSAM
 from .build import build_fusions, build_gates
 from .cafg import CAFG
 from .language_gate import LanguageGate
+from .pwam import PWAM
 from .tile_concat import TileConcat
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'TileConcat', 'build_fusions', 'build_gates'
+    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'build_fusions',
+    'build_gates'
 ]

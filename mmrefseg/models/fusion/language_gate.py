@@ -27,7 +27,7 @@ class LanguageGate(BaseModule):
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.hidden = nn.Linear(channels, channels, bias=False)
-        self.weight = nn.Linear(channels, channels, bias=False)
+        self.out = nn.Linear(channels, channels, bias=False)
 
     def forward(self, fused: Tensor, visual: Tensor) -> Tensor:
         """Weigh a fused map.
@@ -40,5 +40,5 @@ class LanguageGate(BaseModule):
             Tensor: The increment of V, ``B x C x H x W``.
         """
         pixels = fused.movedim(1, -1)
-        weight = torch.tanh(self.weight(F.relu(self.hidden(pixels))))
+        weight = torch.tanh(self.out(F.relu(self.hidden(pixels))))
         return fused * weight.movedim(-1, 1)

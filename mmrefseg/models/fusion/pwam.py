@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0.
+import math
+from typing import Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmrefseg.registry import MODELS
+from mmrefseg.structures import LanguageFeatures
+
+# Biases that LAVT has and that change nothing: they are kept, because its
+# files of weights have them, and do not train.
+UNTRAINED_PARAMETERS = {
+    'visual_query.bias': 'cancelled by the instance norm',
+    'word_key.bias': 'cancelled by the softmax over words',
+    'word_value.bias': 'the same at each pixel, since the weights of the '
+    'words sum to 1: cancelled by the instance norm',
+    'heard_out.bias': 'cancelled by the instance norm',
+}
+
+
+@MODELS.register_module()
+class PWAM(BaseModule):
+    """Pixel-word attention module (LAVT).
+
+    With ``V_q = IN(W_vq V)``, ``L_k = W_lk L``, ``L_v = W_lv L``,
+    ``S = V_q^T L_k / sqrt(C)`` (pixels x words):
+
+    - what each pixel hears: ``H = IN(W_h (softmax_words(S) L_v))``
+    - ``F = GELU(W_o (GELU(W_v V) * H))``, the product element by element
+
+    IN is an instance norm over space without affine. Padded words are left
+    out of ``softmax_words``, so padding changes nothing. All six projections
+    have a bias.
+
+    Args:
+        channels (int): Channels ``C`` of the feature map.
+        language_channels (int): Width of the word features.
+        query_channels (None): This fusion makes no language query.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: A language query is asked for.
+    """
+
+    def __init__(self,
+                 *,
+                 channels: int,
+                 language_channels: int,
+                 query_channels: Optional[int] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if query_channels is not None:
+            raise ValueError(
+                'PWAM makes no language query: set query_stages=() in the '
+                'backbone and take a head without queries, such as '
+                'CoordMaskHead.')
+        self.scale = 1 / math.sqrt(channels)
+        self.visual_query = nn.Linear(channels, channels)
+        self.word_key = nn.Linear(language_channels, channels)
+        self.word_value = nn.Linear(language_channels, channels)
+        self.heard_out = nn.Linear(channels, channels)
+        self.visual_branch = nn.Linear(channels, channels)
+        self.out = nn.Linear(channels, channels)
+        for name in UNTRAINED_PARAMETERS:
+            self.get_parameter(name).requires_grad_(False)
+
+    @staticmethod
+    def _instance_norm(pixels: Tensor) -> Tensor:
+        """Normalise ``B x N x C`` over its N pixels."""
+        return F.instance_norm(pixels.transpose(1, 2)).transpose(1, 2)
+
+    def _attention(self, pixels: Tensor, language: LanguageFeatures) -> Tensor:
+        """``softmax_words(S)``, ``B x N x T``."""
+        query = self._instance_norm(self.visual_query(pixels))
+        key = self.word_key(language.words)
+        similarity = query @ key.transpose(1, 2) * self.scale
+        padding = ~language.mask.unsqueeze(1)
+        return similarity.masked_fill(
+            padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
+
+    def forward(self, visual: Tensor,
+                language: LanguageFeatures) -> Tuple[Tensor, None]:
+        """Fuse a map with the words of its sentence.
+
+        Args:
+            visual (Tensor): ``B x C x H x W``; H * W is at least 2.
+            language (LanguageFeatures): ``B`` sentences.
+
+        Returns:
+            tuple[Tensor, None]: The fused map, ``B x C x H x W``, and no
+            language query.
+        """
+        pixels = visual.flatten(2).transpose(1, 2)
+        attention = self._attention(pixels, language)
+        heard = attention @ self.word_value(language.words)
+        heard = self._instance_norm(self.heard_out(heard))
+        seen = F.gelu(self.visual_branch(pixels))
+        fused = F.gelu(self.out(seen * heard))
+        return fused.transpose(1, 2).unflatten(2, visual.shape[2:]), None
+
+    def word_attention(self, visual: Tensor,
+                       language: LanguageFeatures) -> Tensor:
+        """How much each pixel listens to each word: ``softmax_words(S)``.
+
+        Args:
+            visual (Tensor): ``B x C x H x W``.
+            language (LanguageFeatures): ``B`` sentences.
+
+        Returns:
+            Tensor: ``B x T x H x W``, in 0..1, summing to 1 over the real
+            words of each pixel and 0 on padding.
+        """
+        pixels = visual.flatten(2).transpose(1, 2)
+        attention = self._attention(pixels, language).transpose(1, 2)
+        return attention.unflatten(2, visual.shape[2:])
