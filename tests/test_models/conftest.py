@@ -84,6 +84,24 @@ TINY_SEGMENTOR = dict(
         loss_decode=CE),
     train_cfg=dict(),
     test_cfg=dict(mode='whole', output_size='original'))
+# Changes that make LAVT of it.
+TINY_LAVT = dict(
+    language_encoder=dict(trainable_layers=[0], train_embeddings=False),
+    backbone=dict(
+        fusion=dict(type='PWAM'),
+        gate=dict(_delete_=True, type='LanguageGate'),
+        frozen_last_gate=True,
+        output_norm=True,
+        query_stages=()),
+    neck=dict(out_channels=None, out_indices=(0, ), align_corners=True),
+    decode_head=dict(
+        _delete_=True,
+        type='CoordMaskHead',
+        in_channels=16,
+        kernel_size=1,
+        with_coords=False,
+        align_corners=True,
+        loss_decode=dict(type='CrossEntropyLoss', class_weight=[0.9, 1.1])))
 TEXTS = ('the red circle', 'small blue square on the left',
          'star above the large striped triangle', 'leftmost black object')
 
@@ -128,6 +146,12 @@ def tiny_segmentor():
         return model
 
     return build
+
+
+@pytest.fixture(scope='session')
+def tiny_lavt():
+    """Parts with which ``tiny_segmentor(**tiny_lavt)`` builds a LAVT."""
+    return copy.deepcopy(TINY_LAVT)
 
 
 @pytest.fixture(scope='session')

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmrefseg.apis.ablation import lay_over, read_rows
+from mmrefseg.models.fusion import pwam
 from mmrefseg.models.language_encoders.bert import UNTRAINED_PARAMETERS
 from mmrefseg.registry import MODELS
 
@@ -22,6 +23,14 @@ ROWS = read_rows(
 # have requires_grad=False; there is no exemption for those that have not.
 EXEMPTIONS = {
     **UNTRAINED_PARAMETERS,
+}
+# The same of LAVT, whose files of weights have them.
+NO_USE = "the last stage's gate feeds nothing"
+LAVT_EXEMPTIONS = {
+    **EXEMPTIONS,
+    **pwam.UNTRAINED_PARAMETERS,
+    'backbone.gates.3.hidden.weight': NO_USE,
+    'backbone.gates.3.out.weight': NO_USE,
 }
 SMALLEST = 1e-12
 CE = dict(type='CrossEntropyLoss', avg_non_ignore=True)
@@ -131,6 +140,23 @@ def test_every_trained_parameter_has_a_gradient(variant, tiny_segmentor,
     } == set()
 
 
+def test_lavt_trains_all_but_its_exemptions(tiny_segmentor, tiny_lavt,
+                                            make_batch):
+    model = tiny_segmentor(randomise=False, **tiny_lavt)
+    found = _gradients(model, make_batch([(64, 64)] * 4))
+    assert not {name for name, size in found.items() if not size > SMALLEST}
+    asked = ('language_encoder.bert.embeddings.',
+             'language_encoder.bert.encoder.layer.1.')
+    frozen = {
+        name
+        for name, p in model.named_parameters()
+        if not p.requires_grad and not name.startswith(asked)
+    }
+    assert all(name.endswith(tuple(LAVT_EXEMPTIONS)) for name in frozen)
+    # Four biases of each fusion, the gate, and BERT's in its first layer.
+    assert len(frozen) == 4 * 4 + 2 + 1
+
+
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row.name)
 def test_the_rule_holds_in_every_row_of_the_ablations(row, tiny_config,
                                                       make_batch, tmp_path):
@@ -158,12 +184,15 @@ def test_the_rule_sees_a_parameter_that_feeds_nothing(tiny_segmentor,
             if size == 0} == {'1', '2', '3'}
 
 
-@pytest.mark.parametrize('name', EXEMPTIONS)
-def test_exemptions_are_needed(name, tiny_segmentor, make_batch):
+@pytest.mark.parametrize('lavt, name',
+                         [*((False, name) for name in EXEMPTIONS),
+                          *((True, name) for name in LAVT_EXEMPTIONS)])
+def test_exemptions_are_needed(lavt, name, tiny_segmentor, tiny_lavt,
+                               make_batch):
     """Trained after all, such a parameter gets rounding noise at most."""
-    model = tiny_segmentor()
+    model = tiny_segmentor(**(tiny_lavt if lavt else {}))
     exempt = [p for n, p in model.named_parameters() if n.endswith(name)]
-    assert exempt and EXEMPTIONS[name]
+    assert exempt and LAVT_EXEMPTIONS[name]
     for parameter in exempt:
         parameter.requires_grad_(True)
     found = _gradients(model, make_batch([(64, 64)] * 4))

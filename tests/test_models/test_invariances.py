@@ -69,6 +69,17 @@ def test_padding_words_change_nothing_in_float32(tiny_segmentor, make_batch,
     _close(_logits(model, batch), expected, atol=1e-6)
 
 
+def test_padding_words_change_nothing_in_lavt(tiny_segmentor, tiny_lavt,
+                                              make_batch, monkeypatch):
+    model = tiny_segmentor(**tiny_lavt).double().eval()
+    batch = make_batch([(65, 97)] * 4, TEXTS)
+    expected = _logits(model, batch)
+    monkeypatch.setattr(model.language_encoder, 'pad_to_max', True)
+    _close(_logits(model, batch), expected)
+    for i in range(4):
+        _close(_logits(model, _pick(batch, [i])), expected[i:i + 1])
+
+
 NO_DROPOUT = dict(
     arch=dict(hidden_dropout_prob=0., attention_probs_dropout_prob=0.))
 
