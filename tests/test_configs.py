@@ -202,6 +202,16 @@ def _watch(call_hook, note):
 # -------------------------------------------------------------- conventions
 
 
+def is_row(path):
+    """Whether a config is a row of an ablation."""
+    return path.parent.name == 'ablations'
+
+
+def base_of(path):
+    """The one base of a row."""
+    return re.search(r"^_base_ = '(.*)'$", path.read_text(), re.M)[1]
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_conventions(name):
     path, cfg = ROOT / 'configs' / name, _load(name)
@@ -210,13 +220,15 @@ def test_conventions(name):
     assert cfg.default_scope == 'mmrefseg'
     assert cfg.randomness.seed is not None, 'a resumed run must repeat'
 
-    parts = NAME.fullmatch(path.name)
+    # A row of an ablation has the name of the row; the rest is its base's.
+    named = path.parent / base_of(path) if is_row(path) else path
+    parts = NAME.fullmatch(named.name)
     assert parts, 'method_model_{gpus}xb{batch}-schedule_data-HxW.py'
     gpus, batch = int(parts[2]), int(parts[3])
     assert batch == cfg.train_dataloader.batch_size
     assert gpus * batch == cfg.auto_scale_lr.base_batch_size
     assert cfg.auto_scale_lr.enable is False
-    if 'synthetic' not in path.name:
+    if 'synthetic' not in named.name:
         assert cfg.auto_scale_lr.base_batch_size == PAPER_BATCH
     assert (int(parts[5]), int(parts[6])) == _size(cfg)
     if gpus > 1 and batch < 4:

@@ -29,7 +29,8 @@ def test_every_config_is_listed_as_it_is(path):
         assert model['Name'] == config.stem
         assert model['In Collection'] in collections
         listed[config] = model
-    assert set(listed) == set(path.parent.glob('**/*.py'))
+    # Rows of ablations have a list of their own.
+    assert set(listed) == set(path.parent.glob('*.py'))
     for config, model in listed.items():
         cfg = Config.fromfile(config, format_python_code=False)
         said = model['Metadata']
