@@ -141,6 +141,17 @@ def test_decay_options():
     assert settings(model, groups)['head.bias'][1] == pytest.approx(3 * WD)
 
 
+def test_norms_of_one_part_without_decay():
+    model, groups = build(norm_decay_mult={'layer': 0., 'layer.1': 0.5})
+    found = settings(model, groups)
+    assert found['layer.10.norm1.weight'][1] == 0.
+    assert found['layer.1.norm1.bias'][1] == 0.5 * WD
+    assert found['layer.10.fc.weight'][1] == WD
+    assert found['gn.bias'][1] == found['bn.weight'][1] == WD
+    with pytest.raises(KeyError, match='norm_decay_mult names "neck"'):
+        build(norm_decay_mult={'neck': 0.})
+
+
 def test_without_weight_decay():
     _, groups = build(weight_decay=None)
     assert len(groups) == 1

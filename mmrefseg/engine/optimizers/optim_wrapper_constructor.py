@@ -40,8 +40,9 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     ``paramwise_cfg`` may have these keys:
 
-    - ``norm_decay_mult`` (float): Factor on the weight decay of norms,
-      weights and biases. Defaults to 0.
+    - ``norm_decay_mult`` (float | dict[str, float]): Factor on the weight
+      decay of norms, weights and biases; or such factors by dotted path, the
+      norms elsewhere being decayed. Defaults to 0.
     - ``bias_decay_mult`` (float): The same for the biases of all other
       modules. Defaults to 1.
     - ``no_decay`` (sequence of str): Names of parameters, that is the last
@@ -136,7 +137,10 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return 0.
         mult = self._by_path('decay_mult', path)
         if is_norm(owner):
-            return mult * self.paramwise_cfg['norm_decay_mult']
+            of_norms = self.paramwise_cfg['norm_decay_mult']
+            if isinstance(of_norms, dict):
+                of_norms = self._by_path('norm_decay_mult', path)
+            return mult * of_norms
         if name == 'bias':
             return mult * self.paramwise_cfg['bias_decay_mult']
         return mult
@@ -149,8 +153,9 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _check_paths(self, module: nn.Module, prefix: str) -> None:
         names = [_join(prefix, name) for name, _ in module.named_parameters()]
-        for option in ('lr_mult', 'decay_mult'):
-            for key in self.paramwise_cfg.get(option) or {}:
+        for option in ('lr_mult', 'decay_mult', 'norm_decay_mult'):
+            mults = self.paramwise_cfg.get(option)
+            for key in mults if isinstance(mults, dict) else ():
                 if not any(_holds(key, name) for name in names):
                     known = sorted({name.split('.')[0] for name in names})
                     raise KeyError(
