@@ -12,7 +12,8 @@ from pycocotools import mask as mask_utils
 
 from mmrefseg.registry import METRICS
 
-_FIELDS = ('image_id', 'ref_id', 'sent_id', 'ann_id', 'kind')
+_FIELDS = ('image_id', 'ref_id', 'sent_id', 'ann_id', 'kind',
+           'pred_no_target')
 
 
 @METRICS.register_module()
@@ -22,9 +23,9 @@ class PredictionDump(BaseMetric):
     A line has ``image`` (path), ``text``, ``height`` and ``width`` (px), the
     ``segmentation`` as COCO's compressed run lengths, ``iou`` with the true
     mask (0 to 1; null where both are empty or there is none), and of
-    ``image_id``, ``ref_id``, ``sent_id``, ``ann_id`` and ``kind`` what the
-    dataset has. Lines are in the order of the dataset, with any number of
-    processes.
+    ``image_id``, ``ref_id``, ``sent_id``, ``ann_id``, ``kind`` and
+    ``pred_no_target`` what the sample has. Lines are in the order of the
+    dataset, with any number of processes.
 
     Args:
         out_file (str): The file; an existing one is replaced.

@@ -13,8 +13,11 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmrefseg.evaluation import ReferringIoUMetric
-from mmrefseg.evaluation.referring_iou_metric import resize_nearest
-from mmrefseg.evaluation.scores import length_bin, score
+from mmrefseg.evaluation.conventions import Convention
+from mmrefseg.evaluation.counts import Counts
+from mmrefseg.evaluation.nearest import resize_nearest
+from mmrefseg.evaluation.report import Row, format_table
+from mmrefseg.evaluation.scores import score
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -123,7 +126,8 @@ def test_sums_beyond_float32():
     """float32 cannot hold odd numbers above 2 ** 24."""
     metric = ReferringIoUMetric()
     areas = [(2**24 - 1, 2**24 + 1)] * 3 + [(2, 2)]
-    metrics = metric.compute_metrics([(i, u, (), ()) for i, u in areas])
+    metrics = metric.compute_metrics(
+        [(Counts(i, u, u), (), ()) for i, u in areas])
     inter, union = 3 * (2**24 - 1) + 2, 3 * (2**24 + 1) + 2
     assert metrics['oIoU'] == 100 * (inter / union)
     assert int(np.float32(inter)) != inter
@@ -135,7 +139,7 @@ def test_large_masks_are_counted_exactly():
     pred[0, 0] = 0
     metric = ReferringIoUMetric()
     metric.process(None, [make_sample(pred, gt).to_dict()])
-    assert metric.results[0][:2] == (4097**2 - 1, 4097**2)
+    assert metric.results[0][0][:3] == (4097**2 - 1, 4097**2, 4097**2)
 
 
 def test_batch_size_and_order_do_not_matter():
@@ -163,8 +167,9 @@ def test_results_are_small_whatever_the_image_size():
     metric = ReferringIoUMetric(breakdown=('kind', 'length'))
     big = np.ones((300, 300), int)
     metric.process(None, [make_sample(big, big, kind='location').to_dict()])
-    assert metric.results == [(90000, 90000, ('location', '1-2'), ())]
-    assert all(isinstance(value, int) for value in metric.results[0][:2])
+    assert metric.results == [((90000, 90000, 90000, False, False, None),
+                               ('location', '1-2'), ())]
+    assert all(type(value) is int for value in metric.results[0][0][:3])
 
 
 def test_breakdown_by_field_and_length():
@@ -196,25 +201,15 @@ def test_breakdown_values_make_clean_keys():
     assert 'kind/left_right_of_/oIoU' in metrics
 
 
-def test_length_bins():
-    assert [length_bin(n, (1, 3, 6)) for n in (0, 1, 2, 3, 5, 6, 40)
-            ] == ['0', '1-2', '1-2', '3-5', '3-5', '6-up', '6-up']
-    assert length_bin(3, (1, 3, 4)) == '3'
-
-
 def test_table_is_readable():
-    metric = ReferringIoUMetric(breakdown=('kind', ))
-    table = metric._table([('all', 3, {
-        'oIoU': 12.345,
-        'mIoU': 1.,
-        'P0.5': 100.
-    }), ('length: 6-up', 1, {
-        'oIoU': 1.,
-        'mIoU': 1.,
-        'P0.5': 0.
-    })])
-    assert 'P@0.5' in table and '12.35' in table or '12.34' in table
-    assert 'length: 6+' in table and 'size of the image' in table
+    table = format_table([
+        Row('all', 3, {'oIoU': 12.345, 'mIoU': 1., 'P0.5': 100.}),
+        Row('length: 6-up', 1, {'oIoU': 1., 'mIoU': 1., 'P0.5': 0.}),
+        Row('size: 20-up', 1, {'gIoU': 7.}),
+    ], Convention())
+    assert 'P@0.5' in table and ('12.35' in table or '12.34' in table)
+    assert 'length: 6+ ' in table and 'size: 20+ % ' in table
+    assert 'size of the image' in table and ' - |' in table
 
 
 def test_prefix_and_thresholds():
@@ -254,32 +249,6 @@ def test_input_size_compares_there():
     # a true mask that was resized with the image is taken as it is
     metrics = run([make_sample(pred, pred, **shapes)], eval_size='input')
     assert metrics['oIoU'] == 100.
-
-
-def test_conventions():
-    def settled(**kwargs):
-        metric = ReferringIoUMetric(**kwargs)
-        return metric.eval_size, metric.precision_compare
-
-    assert settled() == ('original', '>=')
-    assert settled(convention='paper') == ('input', '>')
-    assert settled(convention='lavt') == ('input', '>=')
-    assert settled(convention='cris') == ('original', '>')
-    assert settled(eval_size='input') == ('input', '>=')
-    assert settled(convention='lavt', eval_size='input') == ('input', '>=')
-
-
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(convention='lavt', eval_size='original'), 'leave one of them away'),
-    (dict(convention='laft'), 'knows the conventions'),
-    (dict(eval_size='orginal'), 'eval_size of ReferringIoUMetric is one of'),
-    (dict(precision_compare='=='), 'precision_compare'),
-    (dict(thresholds=(50, )), 'between 0 and 1'),
-    (dict(length_bins=(3, 1)), 'must ascend'),
-])
-def test_wrong_arguments(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        ReferringIoUMetric(**kwargs)
 
 
 @pytest.mark.parametrize('eval_size, pred_size, gt_size, message', [
@@ -350,4 +319,4 @@ def test_output_file(tmp_path):
 def test_found_through_the_registry():
     from mmrefseg.registry import METRICS
     metric = METRICS.build(dict(type='ReferringIoUMetric', convention='lavt'))
-    assert metric.eval_size == 'input'
+    assert metric.convention.eval_size == 'input'

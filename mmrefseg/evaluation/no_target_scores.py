@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0.
+"""Scores of data in which some sentences mean nothing."""
+
+from typing import Any, Callable, Dict, List, Sequence
+
+from .conventions import Convention
+from .counts import Counts
+from .scores import iou, mean, score
+
+
+def score_sentences(items: Sequence[Counts],
+                    convention: Convention) -> Dict[str, float]:
+    """All scores that a convention asks for, in percent.
+
+    Where it has rules for sentences that mean nothing, oIoU, mIoU and P@X
+    are those of the sentences that mean something; else of all.
+
+    Args:
+        items (sequence[Counts]): One for each sentence, at least one.
+        convention (Convention): What to compute.
+
+    Returns:
+        dict[str, float]: A score of which no sentence can tell (N-acc where
+        every sentence means something) is not there.
+    """
+    asked = items
+    if convention.no_target:
+        asked = [x for x in items if not x.means_nothing]
+    out: Dict[str, float] = {}
+    if asked:
+        out.update(
+            score([x.areas for x in asked], convention.thresholds,
+                  convention.precision_compare, convention.empty_iou))
+    for rule in convention.no_target:
+        out.update(RULES[rule](items))
+    return out
+
+
+def rela_scores(items: Sequence[Counts]) -> Dict[str, float]:
+    """gIoU, cIoU, N-acc and T-acc as ReLA (Liu et al., "GRES", CVPR 2023)
+    computes them on gRefCOCO.
+
+    A sentence that means nothing has IoU 1 and adds no area if the
+    prediction says so; else it has IoU 0 and adds the predicted area to the
+    unions. One that means something and is said to mean nothing has
+    intersection 0, and its union is kept as the two masks have it.
+    """
+    ious: List[float] = []
+    inter = union = 0
+    for x in items:
+        if x.means_nothing:
+            ious.append(float(x.says_nothing))
+            union += 0 if x.says_nothing else x.union
+        else:
+            hit = 0 if x.says_nothing else x.intersection
+            ious.append(iou(hit, x.union))
+            inter += hit
+            union += x.union
+    out = dict(gIoU=100 * mean(ious), cIoU=100 * iou(inter, union))
+    nothing = [x.says_nothing for x in items if x.means_nothing]
+    something = [not x.says_nothing for x in items if not x.means_nothing]
+    if nothing:
+        out['N-acc'] = 100 * sum(nothing) / len(nothing)
+    if something:
+        out['T-acc'] = 100 * sum(something) / len(something)
+    return out
+
+
+def rris_scores(items: Sequence[Counts]) -> Dict[str, float]:
+    """mRR, rIoU and the mIoU over refs of R-RIS (Wu et al., "Towards Robust
+    Referring Image Segmentation", TIP 2024; RefSegformer).
+
+    All three are means over refs. Of a ref, mRR takes the share of its
+    sentences that mean nothing for which the mask stays empty; rIoU takes
+    I / (U + F) with I and U summed over the sentences that mean something
+    and F the area predicted for the others; ``mIoU_ref`` takes the mean of
+    I / U over the sentences that mean something. A ref counts in the means
+    for which it has a sentence.
+    """
+    refs: Dict[Any, List[Counts]] = {}
+    for x in items:
+        refs.setdefault(x.ref, []).append(x)
+    found: Dict[str, List[float]] = {'mRR': [], 'rIoU': [], 'mIoU_ref': []}
+    for members in refs.values():
+        true = [x.areas for x in members if not x.means_nothing]
+        false = [x.areas[1] for x in members if x.means_nothing]
+        if false:
+            found['mRR'].append(false.count(0) / len(false))
+        if true:
+            found['rIoU'].append(
+                iou(sum(i for i, _ in true),
+                    sum(u for _, u in true) + sum(false)))
+            found['mIoU_ref'].append(mean([iou(i, u) for i, u in true]))
+    return {key: 100 * mean(x) for key, x in found.items() if x}
+
+
+RULES: Dict[str, Callable[[Sequence[Counts]], Dict[str, float]]] = {
+    'rela': rela_scores,
+    'rris': rris_scores,
+}

@@ -1,0 +1,135 @@
+# Licensed under the Apache License, Version 2.0.
+"""Scores of a split and of its parts, as numbers, as a table, as a CSV."""
+
+import csv
+import io
+import logging
+import re
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+from mmengine.logging import print_log
+from prettytable import PrettyTable
+
+from mmrefseg.fileio import write_atomically
+from .breakdowns import NO_VALUE, group_by
+from .conventions import Convention
+from .counts import Counts
+from .no_target_scores import score_sentences
+from .scores import iou
+
+
+class Row(NamedTuple):
+    """A line of the table: which sentences, how many, their scores."""
+
+    title: str
+    number: int
+    scores: Dict[str, float]
+
+
+def score_split(items: Sequence[Counts], labels: Sequence[Tuple[str, ...]],
+                fields: Sequence[str],
+                convention: Convention) -> Tuple[Dict[str, float], List[Row]]:
+    """Scores of a split and of its parts.
+
+    Args:
+        items (sequence[Counts]): One for each sentence, at least one.
+        labels (sequence[tuple[str]]): For each sentence its part by each
+            field.
+        fields (sequence[str]): The fields.
+        convention (Convention): What to compute.
+
+    Returns:
+        tuple[dict, list[Row]]: The scores in percent, those of a part as
+        '<field>/<part>/<score>'; and the lines of the table.
+    """
+    _tell_of_nothing(items, convention)
+    metrics = score_sentences(items, convention)
+    rows = [Row('all', len(items), dict(metrics))]
+    for index, field in enumerate(fields):
+        column = [x[index] for x in labels]
+        if all(label == NO_VALUE for label in column):
+            print_log(
+                f'No sample has the field "{field}": the results are not '
+                'split by it.',
+                logger='current',
+                level=logging.WARNING)
+            continue
+        for label, members in group_by(column).items():
+            part = score_sentences([items[k] for k in members], convention)
+            rows.append(Row(f'{field}: {label}', len(members), part))
+            metrics.update({
+                f'{field}/{label}/{key}': part[key]
+                for key in _brief(part)
+            })
+    return metrics, rows
+
+
+def _brief(scores: Dict[str, float]) -> List[str]:
+    """The keys that are reported of a part: all, but one P@X only."""
+    precisions = [key for key in scores if key[0] == 'P']
+    return [key for key in scores if key not in precisions[1:]]
+
+
+def _tell_of_nothing(items: Sequence[Counts], convention: Convention) -> None:
+    number = sum(x.means_nothing for x in items)
+    if number and not convention.no_target:
+        print_log(
+            f'{number} of {len(items)} sentences mean nothing in their image, '
+            'and no rule is chosen for them: an empty prediction has IoU '
+            f'{convention.empty_iou} there, any other 0. Set '
+            "no_target='rela' or 'rris' in ReferringIoUMetric.",
+            logger='current',
+            level=logging.WARNING)
+
+
+def format_table(rows: Sequence[Row], convention: Convention) -> str:
+    """The lines as a table to be read, with what they mean below it."""
+    keys: List[str] = []
+    for row in rows:
+        keys += [key for key in row.scores if key not in keys]
+    table = PrettyTable()
+    table.field_names = ['sentences', 'number'] + [
+        f'P@{key[1:]}' if key[0] == 'P' else key for key in keys
+    ]
+    table.align = 'r'
+    table.align['sentences'] = 'l'
+    for title, number, scores in rows:
+        if re.match(r'size: \d', title):
+            title += ' %'
+        table.add_row([re.sub('-up( %)?$', r'+\1', title), number] + [
+            f'{scores[key]:.2f}' if key in scores else '-' for key in keys
+        ])
+    size = dict(original='size of the image', input='input size')
+    notes = [f'percent; masks compared at the {size[convention.eval_size]}']
+    if convention.thresholds:
+        notes.append(f'P@X: IoU {convention.precision_compare} X')
+    if convention.no_target:
+        notes.append('oIoU, mIoU and P@X: of sentences that mean something')
+    return f'{table}\n({"; ".join(notes)})'
+
+
+CSV_COUNTS = ('intersection', 'union', 'iou', 'true_area', 'means_nothing',
+              'says_nothing')
+
+
+def csv_counts(item: Counts, convention: Convention) -> List[Any]:
+    """The cells of :data:`CSV_COUNTS` of a sentence."""
+    inter, union = item.areas
+    value = iou(inter, union, convention.empty_iou)
+    if item.means_nothing and 'rela' in convention.no_target:
+        value = float(item.says_nothing)
+    return [
+        inter, union, f'{value:.6f}', item.truth,
+        int(item.means_nothing),
+        int(item.says_nothing)
+    ]
+
+
+def write_csv(path: str, header: Sequence[str],
+              rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table that spreadsheets read, whole or not at all."""
+    text = io.StringIO(newline='')
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())

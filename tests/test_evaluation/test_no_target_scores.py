@@ -1,0 +1,288 @@
+# Licensed under the Apache License, Version 2.0.
+"""Sentences that mean nothing: the rules of gRefCOCO and of R-RIS against
+slow transcriptions, pixel by pixel and in exact fractions."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+F = Fraction
+
+
+def pixels(mask):
+    return {(y, x)
+            for y, row in enumerate(np.asarray(mask).tolist())
+            for x, value in enumerate(row) if value}
+
+
+def mean(values):
+    return 100 * float(sum(values) / F(len(values)))
+
+
+def slow_rela(cases):
+    """gRefCOCO's rules, as they are written."""
+    ious, sum_i, sum_u = [], 0, 0
+    tp = fn = tn = fp = 0
+    for pred, gt, flag, _ in cases:
+        pred, gt = pixels(pred), pixels(gt)
+        nothing = not pred if flag is None else flag
+        if not gt:
+            if nothing:  # IoU 1, nothing added to the sums
+                tp += 1
+                ious.append(F(1))
+            else:  # IoU 0, the predicted area added to the unions
+                fn += 1
+                ious.append(F(0))
+                sum_u += len(pred)
+        elif nothing:  # intersection 0, union kept
+            fp += 1
+            ious.append(F(0))
+            sum_u += len(pred | gt)
+        else:
+            tn += 1
+            ious.append(F(len(pred & gt), len(pred | gt)))
+            sum_i += len(pred & gt)
+            sum_u += len(pred | gt)
+    out = dict(gIoU=mean(ious), cIoU=100 * float(F(sum_i, sum_u or 1)))
+    if tp + fn:
+        out['N-acc'] = 100 * float(F(tp, tp + fn))
+    if tn + fp:
+        out['T-acc'] = 100 * float(F(tn, tn + fp))
+    return out
+
+
+def slow_rris(cases):
+    """R-RIS' rules, ref by ref."""
+    robust, riou, miou = [], [], []
+    for ref in sorted({case[3] for case in cases}):
+        inter = union = false_area = 0
+        ious, kept_empty = [], []
+        for pred, gt, flag, its_ref in cases:
+            if its_ref != ref:
+                continue
+            pred, gt = set() if flag else pixels(pred), pixels(gt)
+            if gt:
+                inter += len(pred & gt)
+                union += len(pred | gt)
+                ious.append(F(len(pred & gt), len(pred | gt)))
+            else:
+                kept_empty.append(F(not pred))
+                false_area += len(pred)
+        if ious:
+            miou.append(sum(ious) / len(ious))
+            riou.append(F(inter, union + false_area))
+        if kept_empty:
+            robust.append(sum(kept_empty) / len(kept_empty))
+    out = {}
+    for key, values in (('mRR', robust), ('rIoU', riou), ('mIoU_ref', miou)):
+        if values:
+            out[key] = mean(values)
+    return out
+
+
+def slow_classic(cases):
+    """oIoU, mIoU and P@X of the sentences that mean something."""
+    ious, sum_i, sum_u = [], 0, 0
+    for pred, gt, flag, _ in cases:
+        pred, gt = set() if flag else pixels(pred), pixels(gt)
+        if gt:
+            sum_i += len(pred & gt)
+            sum_u += len(pred | gt)
+            ious.append(F(len(pred & gt), len(pred | gt)))
+    if not ious:
+        return {}
+    out = dict(oIoU=100 * float(F(sum_i, sum_u)), mIoU=mean(ious))
+    for tenths in (7, 8, 9):
+        out[f'P0.{tenths}'] = mean([F(x >= F(tenths, 10)) for x in ious])
+    return out
+
+
+def masks():
+    """Empty, full, one pixel, and masks whose IoUs are ties."""
+    empty, full, one, other = np.zeros((4, 6, 10), int)
+    full[:] = 1
+    one[5, 9] = other[0, 0] = 1
+    rows = [full.copy() for _ in range(4)]
+    for k, row in enumerate(rows):
+        row.flat[60 - 6 * (k + 1):] = 0  # 0.9, 0.8, 0.7, 0.6 of all
+    return [empty, full, one, other, *rows]
+
+
+def adversarial():
+    """All pairs of masks with all that a model may say, over seven refs."""
+    found = []
+    for pred in masks():
+        for gt in masks():
+            for flag in (None, True, False):
+                found.append((pred, gt, flag, len(found) % 7))
+    return found
+
+
+def random_cases(seed, number=40):
+    rng = np.random.default_rng(seed)
+    out = []
+    for _ in range(number):
+        shape = rng.integers(1, 9, 2)
+        shares = rng.random(2) * (rng.random(2) > 0.4)
+        pred, gt = (rng.random((2, *shape)) < shares[:, None, None])
+        flag = (None, None, True, False)[rng.integers(4)]
+        out.append((pred.astype(int), gt.astype(int), flag,
+                    int(rng.integers(9))))
+    return out
+
+
+def only(cases, something):
+    return [case for case in cases if case[1].any() == something]
+
+
+CASES = {
+    'adversarial': adversarial(),
+    **{f'random {seed}': random_cases(seed) for seed in range(5)},
+    'all mean something': only(adversarial(), True),
+    'none means anything': only(adversarial(), False),
+}
+
+
+@pytest.mark.parametrize('cases', CASES.values(), ids=CASES)
+def test_equals_slow_reference(cases, make_sample, evaluate):
+    samples = []
+    for number, (pred, gt, flag, ref) in enumerate(cases):
+        # some models have no such output, and data need not be labelled
+        said = {} if flag is None else dict(pred_no_target=flag)
+        if number % 3:
+            said['no_target'] = not gt.any()
+        samples.append(make_sample(pred, gt, ref_id=ref, **said))
+    metrics = evaluate(
+        samples, no_target=('rela', 'rris'), thresholds=(0.7, 0.8, 0.9))
+    # where a model says "something" with an empty mask, R-RIS sees the mask
+    expected = {
+        **slow_classic(cases),
+        **slow_rela(cases),
+        **slow_rris(cases)
+    }
+    assert set(metrics) == set(expected)
+    for key, value in expected.items():
+        assert metrics[key] == pytest.approx(value, rel=1e-14, abs=0), key
+
+
+def test_conventions_choose_the_rules(make_sample, evaluate):
+    samples = [
+        make_sample([[1]], [[1]], ori_shape=(1, 1), img_shape=(1, 1)),
+        make_sample([[1]], [[0]], ori_shape=(1, 1), img_shape=(1, 1))
+    ]
+    assert evaluate(
+        samples, convention='rela') == {
+            'oIoU': 100.,
+            'mIoU': 100.,
+            'P0.7': 100.,
+            'P0.8': 100.,
+            'P0.9': 100.,
+            'gIoU': 50.,
+            'cIoU': 50.,
+            'N-acc': 0.,
+            'T-acc': 100.
+        }
+    got = evaluate(samples, convention='refsegformer')
+    assert (got['mRR'], got['rIoU'], got['mIoU_ref']) == (0., 50., 100.)
+
+
+def test_breakdown_of_sentences_that_mean_nothing(make_sample, evaluate):
+    """A part has the scores that it can have, and no others."""
+    samples = [
+        make_sample([[1]], [[1]], kind='place'),
+        make_sample([[0]], [[0]], kind='absent'),
+    ]
+    metrics = evaluate(samples, no_target='rela', breakdown=('kind', 'size'))
+    assert metrics['kind/absent/N-acc'] == metrics['kind/place/T-acc'] == 100.
+    assert metrics['kind/absent/gIoU'] == 100.
+    assert 'kind/absent/oIoU' not in metrics
+    assert 'kind/place/N-acc' not in metrics
+    assert 'size/none/N-acc' in metrics and 'size/20-up/oIoU' in metrics
+
+
+def test_a_mask_that_the_model_emptied(make_sample, evaluate):
+    """ReLA keeps the union of the mask that its head has drawn; for all
+    other scores the mask is empty."""
+    gt = [[1, 1, 0, 0]]
+    drawn = np.array([[[0, 0, 0, 0]], [[-1, 1, 1, 1]]])
+    sample = make_sample([[0, 0, 0, 0]], gt, logits=drawn,
+                         pred_no_target=True)
+    full = make_sample([[1, 1, 0, 0]], gt, logits=drawn, pred_no_target=False)
+    got = evaluate([sample, full], no_target=('rela', 'rris'))
+    assert got['cIoU'] == 100 * (2 / 6) and got['oIoU'] == 50.
+    assert got['rIoU'] == 50. and got['T-acc'] == 50.
+
+
+def test_refs_of_other_images_are_other_refs(make_sample, evaluate):
+    """Sets that are tested together may count their refs alike."""
+    samples = [
+        make_sample([[1]], [[1]], image_id=1, ref_id=5),
+        make_sample([[0]], [[1]], image_id=2, ref_id=5),
+        make_sample([[0]], [[1]], image_id=2, ref_id=5),
+    ]
+    got = evaluate(samples, no_target='rris')
+    assert got['mIoU_ref'] == 50. and got['mIoU'] == pytest.approx(100 / 3)
+
+
+def test_exist_and_no_target_tell(make_sample, evaluate):
+    nothing = [
+        make_sample([[0]], [[0]], exist=False),
+        make_sample([[0]], [[0]], no_target=True),
+        make_sample([[0]], [[0]], no_target=True, exist=None),
+    ]
+    assert evaluate(nothing, no_target='rela')['N-acc'] == 100.
+    for meta in (dict(exist=False), dict(no_target=True)):
+        with pytest.raises(ValueError, match='said to mean nothing, but its'):
+            evaluate([make_sample([[0]], [[1]], **meta)])
+    metrics = evaluate([make_sample([[1]], [[1]], exist=True)],
+                       no_target='rela')
+    assert metrics['T-acc'] == 100. and 'N-acc' not in metrics
+
+
+def test_a_small_thing_does_not_become_nothing(make_sample, evaluate):
+    """At the input's size nothing is left of its mask, yet it is there."""
+    gt = np.zeros((40, 40), int)
+    gt[0, 0] = 1
+    sample = make_sample(
+        np.zeros((4, 4)), gt, ori_shape=(40, 40), img_shape=(4, 4))
+    metrics = evaluate([sample], convention='rela')
+    assert metrics['T-acc'] == metrics['gIoU'] == 0.
+    assert 'N-acc' not in metrics
+
+
+def test_without_rules_they_count_like_others_and_one_is_told(
+        make_sample, evaluate, monkeypatch):
+    told = []
+    monkeypatch.setattr('mmrefseg.evaluation.report.print_log',
+                        lambda text, **kwargs: told.append(text))
+    samples = [make_sample([[1]], [[1]]), make_sample([[0]], [[0]])]
+    metrics = evaluate(samples)
+    assert metrics['oIoU'] == 100. and metrics['mIoU'] == 50.
+    assert '1 of 2 sentences mean nothing' in told[0] and "'rela'" in told[0]
+    told.clear()
+    evaluate(samples, no_target='rela')
+    assert not told
+
+
+def test_rris_needs_refs(make_sample, evaluate):
+    sample = make_sample([[1]], [[1]])
+    del sample.ref_id
+    with pytest.raises(KeyError, match='no ref_id: add it to meta_keys'):
+        evaluate([sample], no_target='rris')
+
+
+def test_output_file_tells(make_sample, evaluate, tmp_path):
+    path = tmp_path / 'sentences.csv'
+    samples = [
+        make_sample([[1, 1]], [[0, 1]], sent_id=1),
+        make_sample([[1, 0]], [[0, 0]], sent_id=2, pred_no_target=True),
+        make_sample([[1, 0]], [[0, 1]], sent_id=3, pred_no_target=True),
+    ]
+    evaluate(samples, no_target='rela', output_file=str(path))
+    lines = [x.split(',')[4:] for x in path.read_text().splitlines()]
+    assert lines == [
+        'intersection union iou true_area means_nothing says_nothing'.split(),
+        '1 2 0.500000 1 0 0'.split(), '0 0 1.000000 0 1 1'.split(),
+        '0 1 0.000000 1 0 1'.split()
+    ]
