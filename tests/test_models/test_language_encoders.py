@@ -346,6 +346,17 @@ class TestCache:
              for k, v in parent.state_dict().items()})
         assert not torch.equal(encoder(TEXTS).words, before)
 
+    @pytest.mark.parametrize('first', [True, False])
+    def test_autocast_does_not_matter(self, build, first):
+        """Training in bfloat16 and testing without read one cache."""
+        plain, cached = build(frozen=True), build(frozen=True, cache=True)
+        for enabled in (first, not first):
+            with torch.autocast(
+                    'cpu', dtype=torch.bfloat16, enabled=enabled):
+                words = cached(TEXTS).words
+            torch.testing.assert_close(
+                words, plain(TEXTS).words, atol=1e-6, rtol=0)
+
     def test_other_precision(self, build):
         encoder = build(frozen=True, cache=True)
         encoder(TEXTS)

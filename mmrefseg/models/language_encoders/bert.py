@@ -56,7 +56,8 @@ class BertLanguageEncoder(BaseModule):
         with_cp (bool): Recompute the layers in the backward pass to save
             memory. Defaults to False.
         cache (bool): Keep the features of every sentence seen, for a frozen
-            encoder: ``4 * T * C_l`` bytes each. Defaults to False.
+            encoder: ``4 * T * C_l`` bytes each. They are computed in the
+            precision of the weights, also in autocast. Defaults to False.
         pad_to_max (bool): Pad every batch to ``max_tokens`` instead of its
             longest sentence, for fixed shapes. Defaults to False.
         init_cfg (dict, optional): As in BaseModule, e.g. to load a checkpoint
@@ -212,9 +213,11 @@ class BertLanguageEncoder(BaseModule):
         place = (weight.device, weight.dtype)
         for i, text in enumerate(texts):
             if (text, *place) not in self._cache:
-                # One at a time: a feature must not depend on the sentences
-                # that happened to come with it.
-                encoded = self._encode([self.tokenizer.encode(text, i)])
+                # One at a time and never in autocast: a feature must depend
+                # neither on the sentences that happened to come with it nor
+                # on whether training or testing asked first.
+                with torch.autocast(weight.device.type, enabled=False):
+                    encoded = self._encode([self.tokenizer.encode(text, i)])
                 self._cache[(text, *place)] = encoded.words[0][encoded.mask[0]]
         rows = [self._cache[(text, *place)] for text in texts]
         longest = max(len(row) for row in rows)
