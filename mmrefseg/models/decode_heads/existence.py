@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
+from mmrefseg.models.layers import masked_mean
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures
 
@@ -89,7 +90,9 @@ class ExistencePredictor(BaseModule):
         if self.with_queries:
             parts.append(features.queries.flatten(1).to(pixels.dtype))
         if self.with_words:
-            parts.append(_mean_word(features).to(pixels.dtype))
+            language = features.language
+            mean = masked_mean(language.words, language.mask)
+            parts.append(mean.to(pixels.dtype))
         return self.layers(torch.cat(parts, dim=1))[:, 0]
 
     def loss(self, features: MultimodalFeatures,
@@ -125,13 +128,6 @@ class ExistencePredictor(BaseModule):
             Tensor: ``B``, float32, in 0..1.
         """
         return self(features).float().sigmoid()
-
-
-def _mean_word(features: MultimodalFeatures) -> Tensor:
-    """Mean of the word features over real tokens, ``B x C_l``."""
-    language = features.language
-    words = language.words.masked_fill(~language.mask[..., None], 0)
-    return words.sum(dim=1) / language.mask.sum(dim=1, keepdim=True)
 
 
 def _exists(sample) -> bool:

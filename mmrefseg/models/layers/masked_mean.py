@@ -6,12 +6,11 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean over the real words of each sentence.
 
     Args:
-        values (Tensor): ``B x T x C``.
+        values (Tensor): ``B x T x C``; anything, NaN too, on padding.
         mask (Tensor): ``B x T``, bool; True marks a real word.
 
     Returns:
         Tensor: ``B x C``.
     """
-    weight = mask.to(values.dtype)
-    total = (values * weight.unsqueeze(-1)).sum(dim=1)
-    return total / weight.sum(dim=1, keepdim=True)
+    total = values.masked_fill(~mask.unsqueeze(-1), 0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True)
