@@ -1,14 +1,19 @@
 # Licensed under the Apache License, Version 2.0.
-"""Lets ``torch.load`` read checkpoints of MMEngine without running code.
+"""Checkpoints are read without running anything that a file asks for.
 
-Since PyTorch 2.6 ``torch.load`` admits tensors and plain containers only. A
-checkpoint of MMEngine also holds the history of the logged numbers
-(``HistoryBuffer``), which is made of NumPy arrays and scalars: they are plain
-data too and are declared so here. Nothing else becomes loadable.
+PyTorch's ``weights_only`` admits tensors and plain containers. A checkpoint of
+MMEngine also holds the history of the logged numbers (``HistoryBuffer``),
+which is made of NumPy arrays and scalars: they are plain data too and are
+declared so here. Nothing else becomes loadable, and MMEngine's own loaders,
+which fall back to running the file, are kept from doing so.
 """
 
+import functools
+import os
+import os.path as osp
 import pickle
-from typing import Callable
+from types import SimpleNamespace
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 import torch
@@ -31,13 +36,8 @@ def _statistic(owner: type, name: str) -> Callable:
     return getattr(owner, name)
 
 
-def allow_checkpoint_globals() -> None:
-    """Declare the plain data of MMEngine's checkpoints safe to load.
-
-    Before PyTorch 2.6 it is not needed: ``torch.load`` is not strict there.
-    """
-    if digit_version(torch.__version__) < digit_version('2.6.0'):
-        return
+def _allowed_globals() -> Dict[str, Callable]:
+    """What a checkpoint of MMEngine names besides tensors."""
     allowed = {
         f'{kind.__module__}.{kind.__qualname__}': kind
         for kind in (HistoryBuffer, np.ndarray, np.dtype,
@@ -52,7 +52,141 @@ def allow_checkpoint_globals() -> None:
             name = f'{package}.multiarray.{function.__name__}'
             allowed[name] = function
     allowed['builtins.getattr'] = _statistic
-    # Each with its name: the maintained MMEngine lists some of them without
-    # while it loads a checkpoint, and takes what it listed away afterwards.
-    torch.serialization.add_safe_globals(
-        [(kind, name) for name, kind in allowed.items()])
+    return allowed
+
+
+def _is_strict() -> bool:
+    """Whether ``weights_only`` can be told of further plain data by name."""
+    return digit_version(torch.__version__) >= digit_version('2.6.0')
+
+
+def allow_checkpoint_globals() -> None:
+    """Declare the plain data of MMEngine's checkpoints safe to load."""
+    if _is_strict():
+        # Each with its name: the maintained MMEngine lists some of them
+        # without while it loads a checkpoint, and takes what it listed away
+        # afterwards.
+        torch.serialization.add_safe_globals(
+            [(kind, name) for name, kind in _allowed_globals().items()])
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Does for PyTorch before 2.6 what ``weights_only`` does since."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == '__builtin__':  # as protocol 2 spells it
+            module = 'builtins'
+        if f'{module}.{name}' in _OLD_TORCH:
+            return super().find_class(module, name)
+        value = getattr(torch, name, None) if module == 'torch' else None
+        if isinstance(value, torch.dtype) or (isinstance(value, type)
+                                              and name.endswith('Storage')):
+            return value
+        try:
+            return _allowed_globals()[f'{module}.{name}']
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f'it asks for {module}.{name}') from None
+
+
+_OLD_TORCH = ('collections.OrderedDict', 'torch.Size', 'torch.device',
+              'torch._utils._rebuild_parameter',
+              'torch._utils._rebuild_tensor_v2', '_codecs.encode')
+_PLAIN_PICKLE = SimpleNamespace(
+    __name__='plain_pickle',
+    Unpickler=_PlainUnpickler,
+    load=lambda file, **options: _PlainUnpickler(file, **options).load())
+
+
+def load_plain_checkpoint(path: str,
+                          map_location: Any = None,
+                          *,
+                          strict: Optional[bool] = None) -> Any:
+    """Read a file that ``torch.save`` wrote, if it holds plain data only.
+
+    Args:
+        path (str): A local path.
+        map_location: As in :func:`torch.load`.
+        strict (bool, optional): Use ``weights_only`` of PyTorch 2.6 and
+            newer; else an unpickler of our own, since an older one refuses
+            every training checkpoint. None decides by the version.
+
+    Raises:
+        ValueError: It holds more than plain data, or is damaged. In no case
+            has code of the file run.
+    """
+    strict = _is_strict() if strict is None else strict
+    how: dict = dict(weights_only=True)
+    if not strict:
+        how = dict(weights_only=False, pickle_module=_PLAIN_PICKLE)
+    try:
+        return torch.load(path, map_location=map_location, **how)
+    except pickle.UnpicklingError as error:
+        raise ValueError(_refusal(path, error)) from error
+    except Exception as error:  # zip, torch and pickle have their own
+        raise ValueError(f'The checkpoint {path} cannot be read '
+                         f'({first_line(error)}): it may be cut off; get it '
+                         'again.') from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without what PyTorch recommends below it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip()
+
+
+def _refusal(path: str, error: Exception) -> str:
+    return (f'The checkpoint {path} holds more than plain data, or is '
+            f'damaged ({first_line(error)}). Such a file can run any code. '
+            'If you trust its source, make a plain one of it: python '
+            'tools/model_converters/publish_model.py CHECKPOINT OUT_DIR '
+            '--trusted.')
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a checkpoint for MMEngine; takes the place of its own reader of
+    local files, which runs a file that is not plain."""
+    filename = osp.expanduser(filename)
+    if not osp.isfile(filename):
+        raise FileNotFoundError(
+            f'There is no checkpoint {filename}: give the path of a .pth '
+            'file.')
+    return load_plain_checkpoint(filename, map_location)
+
+
+def _guarded(loader: Callable) -> Callable:
+    """A reader of addresses that cannot run what it has fetched."""
+
+    @functools.wraps(loader)
+    def load(filename: str, *args: Any, **kwargs: Any) -> Any:
+        name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+        before = os.environ.get(name)
+        os.environ[name] = '1'
+        try:
+            return loader(filename, *args, **kwargs)
+        except pickle.UnpicklingError as error:
+            raise ValueError(_refusal(filename, error)) from error
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
+
+    load._is_guarded = True
+    return load
+
+
+def guard_checkpoint_loaders() -> None:
+    """Keep MMEngine from running what a checkpoint asks for.
+
+    The maintained MMEngine reads a file a second time, without
+    ``weights_only``, when the first time was refused; the official one leaves
+    it to PyTorch, which before 2.6 runs it. ``load_from``, ``resume``,
+    ``init_cfg`` and :func:`mmengine.runner.load_checkpoint` all come here.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+    for prefix, loader in list(CheckpointLoader._schemes.items()):
+        if prefix and not getattr(loader, '_is_guarded', False):
+            CheckpointLoader.register_scheme(
+                prefix, _guarded(loader), force=True)
+    CheckpointLoader.register_scheme('', load_from_local, force=True)

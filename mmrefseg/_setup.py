@@ -121,10 +121,11 @@ def check_dependencies() -> None:
 
 def register_package() -> None:
     """Let configs inherit from ``mmrefseg::...`` and ``mmseg::...``, and
-    checkpoints of MMEngine load under PyTorch's safe loading."""
+    checkpoints load without running anything that they ask for."""
     from mmengine.config.utils import MODULE2PACKAGE
 
-    from ._safe_globals import allow_checkpoint_globals
+    from ._safe_globals import (allow_checkpoint_globals,
+                                guard_checkpoint_loaders)
 
     # MMEngine looks the distribution up and joins its location with the name
     # of the module, which fails for an editable install (official MMEngine)
@@ -151,6 +152,7 @@ def register_package() -> None:
     for message in _NOISE_WARNED:
         warnings.filterwarnings('ignore', message=message)
     allow_checkpoint_globals()
+    guard_checkpoint_loaders()
 
 
 class _NoiseFilter(io.TextIOBase):

@@ -4,7 +4,6 @@
 import logging
 import os
 import os.path as osp
-import pickle
 from typing import Dict, List, Mapping, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmrefseg._safe_globals import first_line, load_plain_checkpoint
 from .config_text import parse_config_text
 
 StateDict = Dict[str, Tensor]
@@ -79,29 +79,18 @@ def _download(url: str) -> str:
 
 
 def _load(path: str, trusted: bool):
+    if not trusted and not path.endswith('.safetensors'):
+        return load_plain_checkpoint(path, 'cpu')
     try:
         if path.endswith('.safetensors'):
             from safetensors.torch import load_file
             return load_file(path)
-        return torch.load(path, map_location='cpu', weights_only=not trusted)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'The checkpoint {path} holds more than plain data, or is '
-            f'damaged ({_first_line(error)}). Such a file can run any code '
-            '(PyTorch before 2.6 says so of every training checkpoint). If '
-            'you trust its source, make a plain one of it: python '
-            'tools/model_converters/publish_model.py CHECKPOINT OUT_DIR '
-            '--trusted.') from error
+        return torch.load(path, map_location='cpu', weights_only=False)
     except Exception as error:  # zip, safetensors and pickle have their own
         raise ValueError(
             f'The checkpoint {path} cannot be read '
-            f'({_first_line(error)}): it may be cut off; get it again.'
+            f'({first_line(error)}): it may be cut off; get it again.'
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip()
 
 
 def config_of(checkpoint: Mapping, path: str) -> Config:
