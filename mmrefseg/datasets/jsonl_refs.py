@@ -108,7 +108,7 @@ class JSONLinesRefDataset(BaseRefDataset):
                     'in one image.')
             data_list.append(
                 self._make_item(
-                    mask=mask_number,
+                    mask=(mask_number, ),
                     group=first[0],
                     **self._fields_of(record, number, first[0])))
         if not data_list:

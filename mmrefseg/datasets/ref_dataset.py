@@ -2,13 +2,14 @@
 """What all datasets of referring expressions have in common."""
 
 import os.path as osp
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
 from .annotation_store import AnnotationStore
+from .transforms.masks import unite
 
 # Keys of an item that only the dataset itself uses.
 _MASK, _GROUP = '_mask', '_group'
@@ -92,13 +93,20 @@ class BaseRefDataset(BaseDataset):
         Returns:
             dict: ``img_path``, ``image_id``, ``ref_id``, ``sent_id``,
             ``text``, ``segmentation`` (polygons, a COCO RLE, or the path of
-            a mask file), an empty list ``seg_fields``, ``sample_idx``;
+            a mask file; polygons and RLEs in one list where a sentence means
+            several annotations, an empty list where it means none), an empty
+            list ``seg_fields``, ``sample_idx``;
             where the annotations have them ``height``, ``width`` (pixels),
-            ``ann_id``, ``category_id``, ``split`` and the extra fields.
+            ``ann_id``, ``category_id``, ``split``, ``no_target`` (bool) and
+            the extra fields.
         """
         info = self._get_item(idx)
         info.pop(_GROUP)
-        info['segmentation'] = self.masks[info.pop(_MASK)]
+        numbers = info.pop(_MASK)
+        if len(numbers) == 1:
+            info['segmentation'] = self.masks[numbers[0]]
+        else:
+            info['segmentation'] = unite(self.masks[i] for i in numbers)
         info['seg_fields'] = []
         return info
 
@@ -122,11 +130,13 @@ class BaseRefDataset(BaseDataset):
         return super().get_data_info(idx % len(self))
 
     @staticmethod
-    def _make_item(*, mask: int, group: int, **fields: Any) -> dict:
+    def _make_item(*, mask: Tuple[int, ...], group: int,
+                   **fields: Any) -> dict:
         """An item for ``data_list``.
 
         Args:
-            mask (int): Number of its mask in the store.
+            mask (tuple[int]): Numbers of its masks in the store, to be
+                united; none where the sentence means nothing.
             group (int): Number of its ref.
             **fields: What the item says to the outside.
         """

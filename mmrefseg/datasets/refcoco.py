@@ -3,14 +3,15 @@
 
 import logging
 import os.path as osp
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmengine.logging import print_log
 
 from mmrefseg.registry import DATASETS
+from .leak_list import images_to_exclude, keep_others
 from .ref_dataset import BaseRefDataset, join
-from .refer_files import (choose_splits, find_refs_file, load_instances,
-                          load_refs)
+from .refer_files import (REFS_NAMES, choose_splits, find_refs_file,
+                          load_instances, load_refs)
 
 
 @DATASETS.register_module()
@@ -41,6 +42,11 @@ class RefCOCODataset(BaseRefDataset):
         empty_sentences (str): What to do about sentences without text and
             refs without sentences: 'error' raises, 'skip' leaves them out
             and logs a warning that names them. Defaults to 'error'.
+        exclude_images (str or Sequence[str]): Files that name images to leave
+            out, relative to ``data_root`` or absolute: refs files (``.p``,
+            ``.json``), of which all val and test splits count, or leak lists
+            (see :mod:`~mmrefseg.datasets.leak_list`). For training on several
+            sets that test on each other's images. Defaults to ().
         extra_fields (Sequence[str]): Fields of a sentence, or else of its
             ref, to carry in the items where present.
         others: See :class:`BaseRefDataset`.
@@ -52,6 +58,11 @@ class RefCOCODataset(BaseRefDataset):
             ``instances.json`` does not have.
     """
 
+    # How the refs file may be called.
+    refs_names: Tuple[str, ...] = REFS_NAMES
+    # Whether a ref may speak of several annotations, or of none.
+    many_annotations = False
+
     def __init__(self,
                  *,
                  split: Union[str, Sequence[str]],
@@ -62,6 +73,7 @@ class RefCOCODataset(BaseRefDataset):
                  data_prefix: Mapping[str, str] = dict(img_path='train2014/'),
                  sentence_field: str = 'raw',
                  empty_sentences: str = 'error',
+                 exclude_images: Union[str, Sequence[str]] = (),
                  extra_fields: Sequence[str] = ('kind', ),
                  check_images: bool = False,
                  pipeline: Sequence = (),
@@ -86,6 +98,8 @@ class RefCOCODataset(BaseRefDataset):
         self.split_file = split_file
         self.sentence_field = sentence_field
         self.empty_sentences = empty_sentences
+        self.exclude_images = (exclude_images, ) if isinstance(
+            exclude_images, str) else tuple(exclude_images)
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
@@ -110,19 +124,26 @@ class RefCOCODataset(BaseRefDataset):
             refs_file = join(self.data_root, self.split_file)
         else:
             refs_file = find_refs_file(
-                osp.dirname(self.ann_file), self.split_by, self.backend_args)
-        refs = load_refs(refs_file, self.backend_args)
+                osp.dirname(self.ann_file), self.split_by, self.backend_args,
+                self.refs_names)
+        refs = load_refs(
+            refs_file, self.backend_args, many=self.many_annotations)
         chosen = choose_splits([x['split'] for x in refs], self.splits,
                                refs_file)
-        refs = [x for x in refs if x['split'] in chosen]
+        refs = self._exclude([x for x in refs if x['split'] in chosen],
+                             refs_file)
+        ids_of = [self._annotation_ids(ref, refs_file) for ref in refs]
         images, annotations = load_instances(
-            self.ann_file, {x['ann_id'] for x in refs}, self.backend_args)
+            self.ann_file, {x
+                            for ids in ids_of
+                            for x in ids}, self.backend_args)
 
         number_of = {ann_id: i for i, ann_id in enumerate(annotations)}
         data_list, empty = [], []
-        for group, ref in enumerate(refs):
+        for group, (ref, ids) in enumerate(zip(refs, ids_of)):
             where = f'Ref {ref["ref_id"]} of {refs_file}'
-            shared = self._parse_ref(ref, images, annotations, where)
+            shared = self._parse_ref(ref, ids, images, annotations, where)
+            masks = tuple(number_of[i] for i in ids)
             if not ref['sentences']:
                 empty.append(f'{where} has no sentences')
             for sentence in ref['sentences']:
@@ -130,38 +151,64 @@ class RefCOCODataset(BaseRefDataset):
                     sent_id = sentence.get('sent_id')
                     empty.append(f'{where}: sentence {sent_id} is empty')
                     continue
+                fields = {
+                    **shared,
+                    **self._parse_sentence(sentence, ref, where)
+                }
+                means = () if fields.get('no_target', False) else masks
                 data_list.append(
-                    self._make_item(
-                        mask=number_of[ref['ann_id']],
-                        group=group,
-                        **shared,
-                        **self._parse_sentence(sentence, ref, where)))
+                    self._make_item(mask=means, group=group, **fields))
         self._report_empty(empty, data_list)
         self._look_for_images(data_list)
         self._set_masks([x['segmentation'] for x in annotations.values()])
         return data_list
 
-    def _parse_ref(self, ref: dict, images: Dict[Any, dict],
-                   annotations: Dict[Any, dict], where: str) -> dict:
+    def _exclude(self, refs: List[dict], refs_file: str) -> List[dict]:
+        """Leave out the refs whose images are not to be seen."""
+        if not self.exclude_images:
+            return refs
+        excluded = images_to_exclude(
+            [join(self.data_root, x) for x in self.exclude_images],
+            self.backend_args)
+        kept = keep_others(refs, excluded)
+        where = f'{", ".join(self.splits)} of {refs_file}'
+        if not kept:
+            raise ValueError(
+                f'Nothing is left of {where}: exclude_images names each of '
+                'its images; exclude those of other splits than the one that '
+                'is loaded.')
+        images = {x['image_id'] for x in refs} - {x['image_id'] for x in kept}
+        print_log(
+            f'{len(refs) - len(kept)} of {len(refs)} refs, in {len(images)} '
+            f'images, are left out of {where}: exclude_images names them.',
+            logger='current')
+        return kept
+
+    def _annotation_ids(self, ref: dict, refs_file: str) -> Tuple[Any, ...]:
+        """Which annotations a ref speaks of."""
+        return (ref['ann_id'], )
+
+    def _parse_ref(self, ref: dict, ids: Tuple[Any, ...],
+                   images: Dict[Any, dict], annotations: Dict[Any, dict],
+                   where: str) -> dict:
         """What all sentences of a ref have in common."""
-        ann = annotations.get(ref['ann_id'])
         image = images.get(ref['image_id'])
-        if ann is None:
-            raise ValueError(
-                f'{where} speaks of annotation {ref["ann_id"]}, which '
-                f'{self.ann_file} does not have: the two files must be of the '
-                'same dataset, see docs/data.md.')
+        same = ('the two files must be of the same dataset, see '
+                'docs/data.md.')
+        for ann_id in ids:
+            if ann_id not in annotations:
+                raise ValueError(f'{where} speaks of annotation {ann_id}, '
+                                 f'which {self.ann_file} does not have: '
+                                 f'{same}')
         if image is None:
-            raise ValueError(
-                f'{where} speaks of image {ref["image_id"]}, which '
-                f'{self.ann_file} does not have: the two files must be of the '
-                'same dataset, see docs/data.md.')
-        if ann.get('image_id', ref['image_id']) != ref['image_id']:
-            raise ValueError(
-                f'{where} speaks of image {ref["image_id"]}, but its '
-                f'annotation {ref["ann_id"]} lies in image '
-                f'{ann["image_id"]}: the two files must be of the same '
-                'dataset, see docs/data.md.')
+            raise ValueError(f'{where} speaks of image {ref["image_id"]}, '
+                             f'which {self.ann_file} does not have: {same}')
+        for ann_id in ids:
+            lies_in = annotations[ann_id].get('image_id', ref['image_id'])
+            if lies_in != ref['image_id']:
+                raise ValueError(
+                    f'{where} speaks of image {ref["image_id"]}, but its '
+                    f'annotation {ann_id} lies in image {lies_in}: {same}')
         shared = dict(
             img_path=join(self.data_prefix['img_path'], image['file_name']),
             height=image['height'],
@@ -170,7 +217,9 @@ class RefCOCODataset(BaseRefDataset):
             ref_id=ref['ref_id'],
             ann_id=ref['ann_id'],
             split=ref['split'])
-        category = ref.get('category_id', ann.get('category_id'))
+        category = ref.get('category_id')
+        if category is None and ids:
+            category = annotations[ids[0]].get('category_id')
         if category is not None:
             shared['category_id'] = category
         return shared

@@ -9,13 +9,16 @@
             instances.json   images and object masks in COCO's format
             refs(unc).p      which sentences speak of which object
             refs(google).p   the same, split by other people
+        grefcoco/
+            grefs(unc).json  sentences about none, one or several objects
 """
 
 import json
 import os.path as osp
 import re
 from collections import Counter
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
+                    Set, Tuple)
 
 from mmengine import fileio
 
@@ -27,9 +30,15 @@ KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
     'refcoco+': ('unc', ),
     'refcocog': ('umd', 'google'),
     'refclef': ('unc', 'berkeley'),
+    'grefcoco': ('unc', ),
+    'rrefcoco': ('unc', ),
+    'rrefcoco+': ('unc', ),
+    'rrefcocog': ('umd', ),
 }
-
-_REFS_NAME = re.compile(r'^refs\((.+)\)\.p$')
+# How a refs file may be called, in the order in which it is looked for.
+REFS_NAMES = ('refs({}).p', )
+# What gRefCOCO writes as the annotation of a sentence that means nothing.
+NO_TARGET = -1
 
 
 def read_file(path: str, backend_args: Optional[dict] = None) -> bytes:
@@ -50,24 +59,24 @@ def read_file(path: str, backend_args: Optional[dict] = None) -> bytes:
 
 def find_refs_file(folder: str,
                    split_by: str,
-                   backend_args: Optional[dict] = None) -> str:
+                   backend_args: Optional[dict] = None,
+                   names: Sequence[str] = REFS_NAMES) -> str:
     """Path of ``refs(<split_by>).p`` in a folder.
 
     Args:
         folder (str): The folder of ``instances.json``.
         split_by (str): Whose split, such as 'unc' or 'umd'.
+        names (Sequence[str]): How the file may be called, the likeliest
+            first, with ``{}`` where ``split_by`` stands.
 
     Raises:
         FileNotFoundError: It is not there; lists what is.
     """
-    path = osp.join(folder, f'refs({split_by}).p')
-    if fileio.exists(path, backend_args=backend_args):
-        return path
-    found = []
-    if fileio.isdir(folder, backend_args=backend_args):
-        names = fileio.list_dir_or_file(
-            folder, list_dir=False, backend_args=backend_args)
-        found = sorted(x for x in names if _REFS_NAME.match(x))
+    paths = [osp.join(folder, name.format(split_by)) for name in names]
+    for path in paths:
+        if fileio.exists(path, backend_args=backend_args):
+            return path
+    found = list_refs_files(folder, names, backend_args)
     dataset = osp.basename(osp.normpath(folder))
     known = KNOWN_SPLITS_BY.get(dataset)
     if known:
@@ -76,15 +85,36 @@ def find_refs_file(folder: str,
         hint = 'known are ' + '; '.join(
             f'{name}: {", ".join(by)}'
             for name, by in KNOWN_SPLITS_BY.items())
+    none = 'no ' + ' or '.join(name.format('...') for name in names)
     raise FileNotFoundError(
-        f'{path} does not exist (split_by={split_by!r}; {hint}; found in '
-        f'{folder}: {", ".join(found) or "no refs(...).p"}): choose a '
-        'split_by that is there, or see docs/data.md for where the files are '
-        'found.')
+        f'{" or ".join(paths)} does not exist (split_by={split_by!r}; {hint}; '
+        f'found in {folder}: {", ".join(found) or none}): choose a split_by '
+        'that is there, or see docs/data.md for where the files are found.')
 
 
-def load_refs(path: str, backend_args: Optional[dict] = None) -> List[dict]:
-    """Read a ``refs(...).p`` and check its form.
+def list_refs_files(folder: str,
+                    names: Sequence[str] = REFS_NAMES,
+                    backend_args: Optional[dict] = None) -> List[str]:
+    """Names of the refs files in a folder, whatever they are split by."""
+    if not fileio.isdir(folder, backend_args=backend_args):
+        return []
+    forms = [re.escape(name).replace(r'\{\}', '.+') for name in names]
+    return sorted(
+        x for x in fileio.list_dir_or_file(
+            folder, list_dir=False, backend_args=backend_args)
+        if any(re.fullmatch(form, x) for form in forms))
+
+
+def load_refs(path: str,
+              backend_args: Optional[dict] = None,
+              *,
+              many: bool = False) -> List[dict]:
+    """Read a refs file, a pickle or (by its name) JSON, and check its form.
+
+    Args:
+        path (str): The file.
+        many (bool): Whether a ref may speak of several annotations or of
+            none, as in gRefCOCO. Defaults to False.
 
     Returns:
         list[dict]: The refs as they are in the file, of all splits.
@@ -95,7 +125,10 @@ def load_refs(path: str, backend_args: Optional[dict] = None) -> List[dict]:
             :mod:`~mmrefseg.datasets.plain_pickle`), empty, or a ref of it
             lacks what a ref needs.
     """
-    refs = loads_plain_pickle(read_file(path, backend_args), path)
+    if path.endswith('.json'):
+        refs = _load_json(path, None, backend_args)
+    else:
+        refs = loads_plain_pickle(read_file(path, backend_args), path)
     if not isinstance(refs, (list, tuple)):
         raise ValueError(f'{path} holds a {type(refs).__name__}, not a list '
                          'of refs: it is not a REFER file, see docs/data.md.')
@@ -112,49 +145,84 @@ def load_refs(path: str, backend_args: Optional[dict] = None) -> List[dict]:
             raise ValueError(f'Ref number {number} of {path} lacks '
                              f'{", ".join(missing)}: it is not a REFER file, '
                              'see docs/data.md.')
-        for key in needed[:3]:
+        for key in needed[:2] if many else needed[:3]:
             if not isinstance(ref[key], (int, str)):
                 raise ValueError(
                     f'Ref number {number} of {path} has a '
                     f'{type(ref[key]).__name__} as {key}, where one id is '
                     'expected: it is not a REFER file, see docs/data.md.')
+        if not isinstance(ref['split'], str):
+            raise ValueError(
+                f'Ref {ref["ref_id"]} of {path} has a '
+                f'{type(ref["split"]).__name__} as split, where a name is '
+                'expected: it is not a REFER file, see docs/data.md.')
         sentences = ref['sentences']
         if not isinstance(sentences, (list, tuple)) or not all(
                 isinstance(x, dict) for x in sentences):
             raise ValueError(f'Ref {ref["ref_id"]} of {path} has no list of '
                              'sentences: it is not a REFER file, see '
                              'docs/data.md.')
+        if many:
+            annotations_of(ref, path)
     return list(refs)
 
 
-def load_instances(path: str,
-                   ann_ids: Set[Any],
-                   backend_args: Optional[dict] = None
-                   ) -> Tuple[Dict[Any, dict], Dict[Any, dict]]:
-    """Read an ``instances.json`` and keep what is asked for.
+def annotations_of(ref: dict, path: str) -> Tuple[Any, ...]:
+    """Ids of the annotations that a ref speaks of.
 
-    Masks of all other annotations are dropped while the text is parsed, and
-    masks that stay are pickled at once, so that the memory needed stays near
-    the size of the file.
+    Args:
+        ref (dict): With ``ann_id``: an id, a list of ids, or -1 or ``[-1]``
+            for no target.
+        path (str): The refs file, for the error message.
+
+    Returns:
+        tuple: The ids; empty where the ref has no target.
+
+    Raises:
+        ValueError: ``ann_id`` is none of these.
+    """
+    ids = ref['ann_id']
+    ids = tuple(ids) if isinstance(ids, (list, tuple)) else (ids, )
+    if not ids or not all(isinstance(x, (int, str)) for x in ids) or (
+            NO_TARGET in ids and len(ids) > 1):
+        raise ValueError(
+            f'Ref {ref["ref_id"]} of {path} has ann_id {str(ref["ann_id"])!r}'
+            ', where an id, a list of ids, or [-1] for no target is expected: '
+            'correct the file, see docs/data.md.')
+    return () if ids == (NO_TARGET, ) else ids
+
+
+def read_instances(path: str,
+                   ann_ids: Iterable[Any],
+                   backend_args: Optional[dict] = None
+                   ) -> Tuple[List[dict], List[dict], List[Any]]:
+    """Read the records of an ``instances.json``.
+
+    Masks of annotations that are not asked for are dropped while the text is
+    parsed, and masks that stay are pickled at once, so that the memory needed
+    stays near the size of the file.
 
     Args:
         path (str): The file.
-        ann_ids (set): Ids of the annotations to keep.
+        ann_ids (Iterable): Ids of the annotations to keep.
 
     Returns:
-        tuple[dict, dict]: Image records by id, and annotations by id with
-        ``segmentation`` pickled by :meth:`AnnotationStore.dumps`.
+        tuple[list[dict], list[dict], list]: All image records; the
+        annotations to keep, ``segmentation`` pickled by
+        :meth:`AnnotationStore.dumps`; the ids of all annotations. Each in the
+        order of the file, what is there twice included.
 
     Raises:
         FileNotFoundError: The file does not exist.
         ValueError: It is not JSON, or not COCO's format.
     """
+    ann_ids = set(ann_ids)
 
-    def slim(record: dict) -> Optional[dict]:
+    def slim(record: dict) -> Any:
         if 'segmentation' not in record or 'id' not in record:
             return record
         if record['id'] not in ann_ids:
-            return None
+            return record['id']
         record['segmentation'] = AnnotationStore.dumps(record['segmentation'])
         return record
 
@@ -173,12 +241,38 @@ def load_instances(path: str,
         if missing:
             raise ValueError(f'An image of {path} lacks {", ".join(missing)}: '
                              f'{str(image)[:80]}.')
-    images = {x['id']: x for x in content['images']}
-    annotations = {
-        x['id']: x
-        for x in content['annotations']
+    kept = [
+        x for x in content['annotations']
         if isinstance(x, dict) and x.get('id') in ann_ids
-    }
+    ]
+    all_ids = [
+        x.get('id') if isinstance(x, dict) else x
+        for x in content['annotations']
+    ]
+    return content['images'], kept, all_ids
+
+
+def load_instances(path: str,
+                   ann_ids: Set[Any],
+                   backend_args: Optional[dict] = None
+                   ) -> Tuple[Dict[Any, dict], Dict[Any, dict]]:
+    """Read an ``instances.json`` and keep what is asked for.
+
+    Args:
+        path (str): The file.
+        ann_ids (set): Ids of the annotations to keep.
+
+    Returns:
+        tuple[dict, dict]: Image records by id, and annotations by id with
+        ``segmentation`` pickled by :meth:`AnnotationStore.dumps`.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not JSON, or not COCO's format.
+    """
+    records, kept, _ = read_instances(path, ann_ids, backend_args)
+    images = {x['id']: x for x in records}
+    annotations = {x['id']: x for x in kept}
     for ann in annotations.values():
         if 'segmentation' not in ann:
             raise ValueError(f'Annotation {ann["id"]} of {path} has no '
@@ -187,7 +281,7 @@ def load_instances(path: str,
     return images, annotations
 
 
-def _load_json(path: str, hook: Callable,
+def _load_json(path: str, hook: Optional[Callable],
                backend_args: Optional[dict]) -> Any:
     text = read_file(path, backend_args)
     if not text:

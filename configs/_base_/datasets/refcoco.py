@@ -6,10 +6,11 @@ ann_file = 'refcoco/instances.json'
 split_by = 'unc'
 image_scale = (448, 448)
 
-# 'text' is what the model reads; 'split' and 'kind' are for the metric
+# 'text' is what the model reads; what follows 'ann_id' is for the metric, and
+# 'no_target' also for a head that predicts existence
 meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
              'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id',
-             'ann_id', 'kind', 'split')
+             'ann_id', 'kind', 'split', 'no_target', 'exist')
 # No flips and no crops: left and right are words.
 train_pipeline = [
     dict(type='LoadRefImage'),

@@ -5,7 +5,7 @@ image_scale = (480, 480)
 
 meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
              'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id',
-             'ann_id', 'kind', 'split')
+             'ann_id', 'kind', 'split', 'no_target', 'exist')
 train_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),

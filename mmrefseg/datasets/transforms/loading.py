@@ -104,6 +104,9 @@ class LoadRefImage(LoadImageFromFile):
 class LoadRefMask(BaseTransform):
     """Draw the mask of the object that the sentence means.
 
+    Of a sentence that is marked as meaning nothing (``no_target``) the mask
+    is empty; any other empty mask is an error.
+
     It has the size of the image file (``ori_shape``), so it stands before
     ``Resize`` in training, where it is resized with the image, and after it
     in testing, where masks are compared at the original size.
@@ -111,9 +114,9 @@ class LoadRefMask(BaseTransform):
     Required keys: ``segmentation`` (polygons, a COCO RLE or a list of them,
     or the path of a mask file), ``ori_shape``. Optional keys: ``height`` and
     ``width``, the image's size by the annotations, compared with
-    ``ori_shape``. Modified keys: ``gt_seg_map`` (``H x W``, uint8, 1 on the
-    object and 0 elsewhere), ``seg_fields`` (``gt_seg_map`` is appended, by
-    which ``Resize`` knows it).
+    ``ori_shape``; ``no_target`` (bool). Modified keys: ``gt_seg_map`` (``H x
+    W``, uint8, 1 on the object and 0 elsewhere), ``seg_fields``
+    (``gt_seg_map`` is appended, by which ``Resize`` knows it).
 
     Args:
         backend_args (dict, optional): File backend of mask files, see
@@ -122,7 +125,8 @@ class LoadRefMask(BaseTransform):
     Raises:
         FileNotFoundError: The mask file does not exist.
         ValueError: The mask is damaged, of another size than the image, or
-            nothing of it lies in the image.
+            nothing of it lies in the image though the sentence means
+            something.
     """
 
     def __init__(self, *, backend_args: Optional[dict] = None) -> None:
@@ -141,7 +145,10 @@ class LoadRefMask(BaseTransform):
                 f'{height} x {width}; use the images that were annotated (an '
                 'EXIF orientation is not applied, see LoadRefImage).')
         segmentation = results['segmentation']
-        if isinstance(segmentation, str):
+        nothing = results.get('no_target', False)
+        if nothing:
+            mask = np.zeros((height, width), dtype=np.uint8)
+        elif isinstance(segmentation, str):
             mask = self._read(segmentation, results)
             if mask.shape != (height, width):
                 raise ValueError(
@@ -155,7 +162,7 @@ class LoadRefMask(BaseTransform):
             except ValueError as error:
                 raise ValueError(f'{name} cannot be drawn: {error}; correct '
                                  'the annotation.') from None
-        if not mask.any():
+        if not nothing and not mask.any():
             raise ValueError(
                 f'{name} is empty: nothing of its segmentation lies in the '
                 f'image of {height} x {width} (height x width); correct the '

@@ -6,7 +6,7 @@ file, ref and sentence.
 """
 
 import io
-from typing import Any, List, Mapping, Sequence, Union
+from typing import Any, Iterable, List, Mapping, Sequence, Union
 
 import numpy as np
 from PIL import Image
@@ -55,6 +55,25 @@ def rasterize(segmentation: Union[list, dict], height: int,
         mask |= _decode_run_lengths(
             coco_mask.merge(encoded), height, width)
     return mask
+
+
+def unite(segmentations: Iterable[Union[list, dict]]) -> list:
+    """Several annotations of COCO's format as one.
+
+    Args:
+        segmentations (Iterable[list or dict]): Each as :func:`rasterize`
+            takes it; polygons and run lengths (crowds) may be mixed.
+
+    Returns:
+        list: Of all their parts, in the order given, for :func:`rasterize`.
+    """
+    parts: list = []
+    for segmentation in segmentations:
+        if isinstance(segmentation, list):
+            parts += segmentation
+        else:
+            parts.append(segmentation)
+    return parts
 
 
 def _check_polygon(polygon: Sequence[float]) -> List[List[float]]:

@@ -1,0 +1,159 @@
+# Licensed under the Apache License, Version 2.0.
+"""Which images must not be trained on, because somebody tests on them.
+
+RefCOCO, RefCOCO+ and RefCOCOg take their images from the same COCO train2014
+and split them each in its own way: what one trains on, another tests on. A
+leak list is a text file of such images, one COCO image id per line; what
+follows a ``#`` is a remark.
+"""
+
+import os.path as osp
+from collections import Counter
+from typing import Any, Dict, List, Optional, Sequence, Set
+
+from mmrefseg.fileio import write_atomically
+from .refer_files import load_refs, read_file
+
+_REFS_SUFFIXES = ('.p', '.json')
+
+
+def is_held_out(split: str) -> bool:
+    """Whether a split is one to test on: val, test, testA, ..."""
+    return split.startswith(('val', 'test'))
+
+
+def held_out_images(path: str,
+                    splits: Optional[Sequence[str]] = None,
+                    backend_args: Optional[dict] = None) -> Set[str]:
+    """Images of a refs file's val and test splits.
+
+    Args:
+        path (str): A refs file, a pickle or JSON, of one or of several
+            targets a ref.
+        splits (Sequence[str], optional): Take these splits instead.
+
+    Returns:
+        set[str]: Image ids as text.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is no refs file, or has none of these splits.
+    """
+    refs = load_refs(path, backend_args, many=True)
+    counts = Counter(ref['split'] for ref in refs)
+    wanted = set(filter(is_held_out, counts)) if splits is None else set(
+        splits)
+    missing = sorted(wanted - set(counts))
+    if missing or not wanted:
+        listed = ', '.join(f'{x} ({n} refs)' for x, n in counts.items())
+        what = ('no val and no test split'
+                if splits is None else f'no split {", ".join(missing)}')
+        raise ValueError(f'{path} has {what}, but {listed}: name the splits '
+                         'whose images are to be left out.')
+    return {str(ref['image_id']) for ref in refs if ref['split'] in wanted}
+
+
+def read_leak_list(path: str,
+                   backend_args: Optional[dict] = None) -> Set[str]:
+    """Read a leak list.
+
+    Returns:
+        set[str]: Image ids as text.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: A line is no image id, or there is none.
+    """
+    text = read_file(path, backend_args).decode('utf-8', 'replace')
+    found = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.partition('#')[0].strip()
+        if not line:
+            continue
+        if not line.isdecimal():
+            raise ValueError(
+                f'{path}:{number}: {line[:40]!r} is no image id: a leak list '
+                'has one number in a line, see docs/data.md.')
+        found.add(str(int(line)))
+    if not found:
+        raise ValueError(f'{path} names no image at all: make it again with '
+                         'tools/dataset_converters/make_leak_list.py.')
+    return found
+
+
+def images_to_exclude(paths: Sequence[str],
+                      backend_args: Optional[dict] = None) -> Set[str]:
+    """Images that several files forbid.
+
+    Args:
+        paths (Sequence[str]): Refs files (``.p``, ``.json``), of which all
+            val and test splits count, and leak lists (any other name).
+
+    Returns:
+        set[str]: Image ids as text.
+    """
+    found: Set[str] = set()
+    for path in paths:
+        if path.endswith(_REFS_SUFFIXES):
+            found |= held_out_images(path, backend_args=backend_args)
+        else:
+            found |= read_leak_list(path, backend_args)
+    return found
+
+
+def write_leak_list(path: str,
+                    refs_files: Sequence[str],
+                    splits: Optional[Sequence[str]] = None) -> Dict[str, int]:
+    """Write a leak list.
+
+    Args:
+        path (str): The list; must not end like a refs file.
+        refs_files (Sequence[str]): Refs files.
+        splits (Sequence[str], optional): Splits to take of each. Defaults to
+            None: all val and test splits.
+
+    Returns:
+        dict[str, int]: Number of images by refs file, and their union under
+        'all'.
+
+    Raises:
+        ValueError: ``path`` would be taken for a refs file, a file has none
+            of the splits, or an image id is no number.
+    """
+    if path.endswith(_REFS_SUFFIXES):
+        raise ValueError(f'{path} would be taken for a refs file: let the '
+                         'name of a leak list end in .txt.')
+    counts: Dict[str, int] = {}
+    union: Set[str] = set()
+    for refs_file in refs_files:
+        images = held_out_images(refs_file, splits)
+        odd = sorted(x for x in images if not x.isdecimal())
+        if odd:
+            raise ValueError(f'{refs_file} has the image id {odd[0]!r}, which '
+                             'is no number: a leak list holds COCO image ids.')
+        counts[refs_file] = len(images)
+        union |= images
+    counts['all'] = len(union)
+    which = 'val and test' if splits is None else ', '.join(splits)
+    lines = [f'# Images of {which} splits, by COCO image id. Not to be trained'
+             ' on.']
+    lines += [f'# {_short(x)}: {counts[x]} images' for x in refs_files]
+    lines += sorted(union, key=int)
+    write_atomically(path, ('\n'.join(lines) + '\n').encode())
+    return counts
+
+
+def keep_others(refs: Sequence[dict], excluded: Set[str]) -> List[dict]:
+    """The refs whose images are not excluded."""
+    return [ref for ref in refs if _key(ref['image_id']) not in excluded]
+
+
+def _key(image_id: Any) -> str:
+    # The same image may be 9 in one file and '9' in another.
+    return str(image_id)
+
+
+def _short(path: str) -> str:
+    """Folder and name of a file."""
+    folder, name = osp.split(osp.abspath(path))
+    return osp.join(osp.basename(folder), name)

@@ -1,0 +1,38 @@
+# Licensed under the Apache License, Version 2.0.
+"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences mean nothing."""
+
+from mmrefseg.registry import DATASETS
+from .refcoco import RefCOCODataset
+
+
+@DATASETS.register_module()
+class RRefCOCODataset(RefCOCODataset):
+    """Referring expressions in the layout of R-RefCOCO.
+
+    As :class:`RefCOCODataset` (the refs file may also be JSON), but a
+    sentence may carry ``exist``. Where it is false, the sentence means
+    nothing in the image, though its ref has an annotation: the mask is empty.
+
+    An item also has ``exist`` (bool, true where the sentence does not say)
+    and ``no_target``, its opposite.
+
+    Args:
+        others: See :class:`RefCOCODataset`.
+
+    Raises:
+        FileNotFoundError: See :class:`RefCOCODataset`.
+        ValueError: See there; also where ``exist`` is neither true nor false.
+    """
+
+    refs_names = ('refs({}).p', 'refs({}).json')
+
+    def _parse_sentence(self, sentence: dict, ref: dict, where: str) -> dict:
+        fields = super()._parse_sentence(sentence, ref, where)
+        exist = sentence.get('exist', True)
+        if exist not in (True, False):
+            raise ValueError(
+                f'{where}: sentence {sentence.get("sent_id")} has '
+                f'exist={str(exist)[:40]!r}, which is neither true nor false: '
+                'correct the file, see docs/data.md.')
+        fields.update(exist=bool(exist), no_target=not exist)
+        return fields
