@@ -4,6 +4,7 @@ from .grefcoco import GRefCOCODataset
 from .jsonl_refs import JSONLinesRefDataset
 from .ref_dataset import BaseRefDataset
 from .refcoco import RefCOCODataset
+from .replaced_words import ReplacedWords
 from .rrefcoco import RRefCOCODataset
 from .samplers import OneSentencePerRefSampler
 from .transforms import LoadRefImage, LoadRefMask
@@ -11,5 +12,6 @@ from .transforms import LoadRefImage, LoadRefMask
 __all__ = [
     'BaseRefDataset', 'ExchangedSentences', 'GRefCOCODataset',
     'JSONLinesRefDataset', 'LoadRefImage', 'LoadRefMask',
-    'OneSentencePerRefSampler', 'RRefCOCODataset', 'RefCOCODataset'
+    'OneSentencePerRefSampler', 'RRefCOCODataset', 'RefCOCODataset',
+    'ReplacedWords'
 ]
