@@ -9,12 +9,11 @@ from mmengine.logging import print_log
 from mmrefseg.registry import METRICS
 from .breakdowns import Breakdown
 from .conventions import settle
-from .counts import Counts, count_masks
-from .nearest import resize_nearest
+from .counts import Counts
 from .report import (CSV_COUNTS, csv_counts, format_table, score_split,
                      write_csv)
-from .sample_masks import (check_sizes, labels, means_nothing, meta,
-                           predicted_mask, says_nothing)
+from .sample_masks import (check_sizes, count_sample, labels, meta,
+                           predicted_mask)
 
 _CSV_IDS = ('image_id', 'ref_id', 'sent_id', 'text')
 
@@ -148,18 +147,11 @@ class ReferringIoUMetric(BaseMetric):
             predicted = predicted_mask(sample, self.convention.foreground)
             true = labels(sample, 'gt_sem_seg').to(predicted.device) == 1
             check_sizes(sample, predicted, true, self.convention)
-            nothing = means_nothing(sample, true)
-            if true.shape != predicted.shape:
-                true = resize_nearest(true, predicted.shape)
-            counts = Counts(*count_masks(predicted, true), nothing)
-            counts = counts._replace(
-                says_nothing=says_nothing(sample, counts.predicted))
-            if 'rris' in self.convention.no_target:
-                ref = sample.get('image_id'), meta(sample, 'ref_id')
-                counts = counts._replace(ref=ref)
+            counts = count_sample(sample, predicted, true, self.convention)
             if 'length' in self.breakdown.fields:
                 meta(sample, 'text')
-            parts = self.breakdown.labels(sample, counts.truth, true.numel())
+            parts = self.breakdown.labels(sample, counts.truth,
+                                          predicted.numel())
             row = ()
             if self.output_file is not None:
                 row = tuple(sample.get(key, '') for key in _CSV_IDS)

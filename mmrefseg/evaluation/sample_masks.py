@@ -6,6 +6,8 @@ from typing import Any, Optional, Union
 import torch
 
 from .conventions import Convention
+from .counts import Counts, count_masks
+from .nearest import resize_nearest
 
 
 def who(sample: dict) -> str:
@@ -142,3 +144,26 @@ def says_nothing(sample: dict, predicted_area: int) -> bool:
     """
     said = sample.get('pred_no_target')
     return predicted_area == 0 if said is None else bool(said)
+
+
+def count_sample(sample: dict, predicted: torch.Tensor, true: torch.Tensor,
+                 convention: Convention) -> Counts:
+    """The counts of a sentence.
+
+    Args:
+        sample (dict): Fields of the metainfo.
+        predicted (Tensor): HxW, bool, the predicted mask.
+        true (Tensor): hxw, bool, the true mask; of another size, it is
+            scaled to that of the predicted one.
+        convention (Convention): Says whether sentences have to be grouped
+            by their ref.
+    """
+    nothing = means_nothing(sample, true)
+    if true.shape != predicted.shape:
+        true = resize_nearest(true, predicted.shape)
+    counts = Counts(*count_masks(predicted, true), means_nothing=nothing)
+    ref = None
+    if 'rris' in convention.no_target:
+        ref = sample.get('image_id'), meta(sample, 'ref_id')
+    return counts._replace(
+        says_nothing=says_nothing(sample, counts.predicted), ref=ref)

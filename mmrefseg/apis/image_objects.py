@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0.
+"""The other objects of an image, which could be segmented by mistake."""
+
+import json
+import logging
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from mmengine.logging import print_log
+
+from mmrefseg.datasets import BaseRefDataset, RefCOCODataset
+from mmrefseg.datasets.transforms.masks import rasterize
+from mmrefseg.evaluation.confusion import ImageObject, encode
+from .true_masks import TrueMasks
+
+
+class ImageObjects:
+    """All annotated objects of the images of a dataset.
+
+    Of a set in the REFER layout these are the annotations of
+    ``instances.json`` but for crowds, which are no single objects; of any
+    other set the objects that its sentences mean.
+
+    Args:
+        dataset (BaseRefDataset): The dataset.
+        masks (TrueMasks): Draws masks at the size of comparison.
+    """
+
+    def __init__(self, dataset: BaseRefDataset, masks: TrueMasks) -> None:
+        self.masks = masks
+        self.damaged: List[str] = []
+        self._drawn: Dict[Any, List[ImageObject]] = {}
+        if isinstance(dataset, RefCOCODataset):
+            images = {item['image_id'] for item in masks.items}
+            self._records, self.categories = _read_objects(
+                dataset.ann_file, images)
+        else:
+            self._records, self.categories = None, {}
+            self._items: Dict[Any, List[int]] = {}
+            for index, item in enumerate(masks.items):
+                self._items.setdefault(item['image_id'], []).append(index)
+
+    def category(self, item: dict) -> str:
+        """What a sentence means, such as 'person'; empty if not known."""
+        ids = item.get('category_id')
+        ids = ids if isinstance(ids, list) else [ids]
+        names = {self.categories.get(x, '') for x in ids}
+        return ' and '.join(sorted(names - {''}))
+
+    def others(self, index: int) -> List[ImageObject]:
+        """The objects of an image that a sentence does not mean.
+
+        Args:
+            index (int): Of the sentence.
+
+        Returns:
+            list[ImageObject]: In the order of the file.
+        """
+        item = self.masks.items[index]
+        image = item['image_id']
+        if image not in self._drawn:
+            if self._records is None:
+                self._drawn[image] = self._of_sentences(image)
+            else:
+                self._drawn[image] = self._of_file(image, index)
+        if item.get('no_target', False):
+            return self._drawn[image]
+        if self._records is None:
+            own = encode(self.masks.draw(index))
+            return [x for x in self._drawn[image] if x.rle != own]
+        ids = item['ann_id']
+        ids = ids if isinstance(ids, list) else [ids]
+        return [x for x in self._drawn[image] if x.ann_id not in ids]
+
+    def _of_file(self, image: Any, index: int) -> List[ImageObject]:
+        objects = []
+        for ann_id, category, segmentation in self._records[image]:
+            try:
+                mask = rasterize(segmentation, *self.masks.size(index))
+            except ValueError as error:
+                self.damaged.append(f'annotation {ann_id}: {error}')
+                continue
+            objects.append(
+                ImageObject(ann_id, self.categories.get(category, ''),
+                            encode(self.masks.scale(mask))))
+        return objects
+
+    def _of_sentences(self, image: Any) -> List[ImageObject]:
+        objects: Dict[bytes, ImageObject] = {}
+        for number in self._items[image]:
+            item = self.masks.items[number]
+            if not item.get('no_target', False):
+                rle = encode(self.masks.draw(number))
+                objects.setdefault(
+                    rle['counts'],
+                    ImageObject(f'ref {item["ref_id"]}', '', rle))
+        return list(objects.values())
+
+    def tell_of_damage(self) -> None:
+        """Warn of objects that could not be drawn."""
+        if self.damaged:
+            print_log(
+                f'{len(self.damaged)} objects beside those meant cannot be '
+                'drawn and are left out where it is asked what was segmented '
+                'instead: ' + '; '.join(self.damaged[:5]),
+                logger='current',
+                level=logging.WARNING)
+
+
+def _read_objects(
+    path: str, images: Set[Any]
+) -> Tuple[Dict[Any, List[tuple]], Dict[Any, str]]:
+    """Id, category id and segmentation of the objects of some images, by
+    image, and the names of the categories."""
+
+    def slim(record: dict) -> Optional[dict]:
+        unwanted = 'segmentation' in record and (
+            record.get('image_id') not in images or record.get('iscrowd'))
+        return None if unwanted else record
+
+    with open(path, encoding='utf-8') as file:
+        content = json.load(file, object_hook=slim)
+    records: Dict[Any, List[tuple]] = {image: [] for image in images}
+    for ann in filter(None, content['annotations']):
+        if 'segmentation' in ann:
+            records[ann['image_id']].append(
+                (ann['id'], ann.get('category_id'), ann['segmentation']))
+    names = {
+        x['id']: str(x.get('name', x['id']))
+        for x in content.get('categories', [])
+    }
+    return records, names

@@ -1,0 +1,274 @@
+# Licensed under the Apache License, Version 2.0.
+"""Predicted masks as other programs leave them, matched to the sentences."""
+
+import json
+import os
+import os.path as osp
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from mmrefseg.datasets.transforms.masks import rasterize
+from .binary_images import read_binary_image
+
+NAME_SCHEMES = ('{sent_id}.png', '{ref_id}_{sent_id}.png')
+_SHOWN = 10
+
+
+class Prediction(NamedTuple):
+    """A predicted mask.
+
+    Attributes:
+        mask (np.ndarray): ``H x W``, uint8, 1 where something is predicted.
+        no_target (bool, optional): Whether the prediction is that nothing is
+            meant; None where that is for the mask to say.
+    """
+
+    mask: np.ndarray
+    no_target: Optional[bool] = None
+
+
+class MaskPredictions(ABC):
+    """Predictions for the sentences of a split.
+
+    Attributes:
+        missing (list[int]): Sentences without a prediction, by their index.
+        surplus (list[str]): Predictions without a sentence, by name.
+    """
+
+    missing: List[int]
+    surplus: List[str]
+
+    @abstractmethod
+    def load(self, index: int, size: Tuple[int, int]) -> Prediction:
+        """Read one prediction.
+
+        Args:
+            index (int): Of a sentence that is not missing.
+            size (tuple[int, int]): Height and width that it must have.
+
+        Raises:
+            ValueError: It is not readable, or of another size; names it.
+        """
+
+
+class MaskFolder(MaskPredictions):
+    """Masks as images, one file for each sentence.
+
+    Args:
+        folder (str): Where the files are.
+        items (sequence[dict]): The sentences, with ``ref_id``, ``sent_id``
+            and what else a name is made of.
+        name (str, optional): How the files are called, below the folder:
+            a format string over the fields of a sentence, and ``image``, the
+            name of its picture without ending. None tries
+            :data:`NAME_SCHEMES`.
+
+    Raises:
+        ValueError: If no file has such a name, or if two sentences would
+            have the same file.
+    """
+
+    def __init__(self,
+                 folder: str,
+                 items: Sequence[dict],
+                 name: Optional[str] = None) -> None:
+        self.folder = folder
+        found = {
+            osp.relpath(osp.join(path, file), folder).replace(os.sep, '/')
+            for path, _, files in os.walk(folder)
+            for file in files
+        }
+        schemes = NAME_SCHEMES if name is None else (name, )
+        rendered = [_names(scheme, items) for scheme in schemes]
+        matches = [len(found.intersection(names)) for names in rendered]
+        best = matches.index(max(matches))
+        if not matches[best]:
+            seen = ', '.join(sorted(found)[:3]) or 'no file at all'
+            wanted = ' or '.join(names[0] for names in rendered)
+            raise ValueError(
+                f'No file of {folder} is named after a sentence: there is '
+                f'{seen}, looked for was, for the first sentence, {wanted}. '
+                'Check that split and predictions belong together, or say '
+                'how the files are called, such as '
+                "--name '{ref_id}_{sent_id}.png'.")
+        self.names = rendered[best]
+        twice, times = Counter(self.names).most_common(1)[0]
+        if times > 1:
+            raise ValueError(
+                f'The name scheme {schemes[best]!r} gives {twice} to more '
+                'than one sentence: add {ref_id} or {image_id} to it.')
+        self.missing = [
+            i for i, x in enumerate(self.names) if x not in found
+        ]
+        ending = osp.splitext(self.names[0])[1]
+        self.surplus = sorted(
+            x for x in found - set(self.names) if x.endswith(ending))
+
+    def load(self, index: int, size: Tuple[int, int]) -> Prediction:
+        path = osp.join(self.folder, self.names[index])
+        try:
+            with open(path, 'rb') as file:
+                mask = read_binary_image(file.read())
+        except (OSError, ValueError) as error:
+            raise ValueError(f'{path} {error}') from None
+        if mask.shape != tuple(size):
+            raise ValueError(f'{path} is {_size(mask.shape)}, but must be '
+                             f'{_size(size)}')
+        return Prediction(mask)
+
+
+def _names(scheme: str, items: Sequence[dict]) -> List[str]:
+    """The file name of each sentence."""
+    try:
+        return [
+            scheme.format(
+                **item,
+                image=osp.splitext(osp.basename(item['img_path']))[0])
+            for item in items
+        ]
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(
+            f'The name scheme {scheme!r} does not fit the sentences '
+            f'({type(error).__name__}: {error}): they have '
+            f'{", ".join(sorted(items[0]))} and image.') from None
+
+
+class MaskRecords(MaskPredictions):
+    """Masks in COCO's format in one file.
+
+    A ``.json`` file holds a list of records, a ``.jsonl`` file one record per
+    line, as :class:`~mmrefseg.evaluation.PredictionDump` writes it. A record
+    has ``sent_id``, or ``ref_id`` where the ref has one sentence, or both;
+    ``segmentation``, run lengths (compressed or not) or polygons, an empty
+    list where nothing is predicted; and, if the model says it apart from the
+    mask, ``pred_no_target`` (bool).
+
+    Args:
+        path (str): The file.
+        items (sequence[dict]): The sentences, with ``ref_id`` and
+            ``sent_id``.
+
+    Raises:
+        ValueError: The file is not of this form, a record belongs to more
+            than one sentence, or two belong to the same.
+    """
+
+    def __init__(self, path: str, items: Sequence[dict]) -> None:
+        self.path = path
+        by_sentence: Dict[str, List[int]] = {}
+        by_ref: Dict[str, List[int]] = {}
+        for index, item in enumerate(items):
+            by_sentence.setdefault(str(item['sent_id']), []).append(index)
+            by_ref.setdefault(str(item['ref_id']), []).append(index)
+        self.records: Dict[int, Tuple[str, dict]] = {}
+        self.surplus = []
+        for where, record in _records(path):
+            sentence, ref = record.get('sent_id'), record.get('ref_id')
+            if sentence is None and ref is None:
+                raise ValueError(f'{where} has neither sent_id nor ref_id.')
+            found = by_ref.get(str(ref), [])
+            if sentence is not None:
+                own = by_sentence.get(str(sentence), [])
+                found = own if ref is None else [x for x in own if x in found]
+            name = ', '.join(
+                f'{key} {record[key]}' for key in ('ref_id', 'sent_id')
+                if record.get(key) is not None)
+            if not found:
+                self.surplus.append(f'{where} ({name})')
+                continue
+            if len(found) > 1:
+                raise ValueError(
+                    f'{where} ({name}) belongs to {len(found)} sentences: '
+                    'give each record ref_id and sent_id.')
+            if found[0] in self.records:
+                raise ValueError(
+                    f'{where} ({name}) is for the same sentence as '
+                    f'{self.records[found[0]][0]}.')
+            self.records[found[0]] = where, record
+        self.missing = [i for i in range(len(items)) if i not in self.records]
+
+    def load(self, index: int, size: Tuple[int, int]) -> Prediction:
+        where, record = self.records[index]
+        segmentation = record.get('segmentation')
+        said = record.get('pred_no_target')
+        if said is not None and not isinstance(said, bool):
+            raise ValueError(f'{where} has pred_no_target={said!r}, which is '
+                             'neither true nor false')
+        if isinstance(segmentation, list) and not segmentation:
+            return Prediction(np.zeros(size, np.uint8), said)
+        if not isinstance(segmentation, (list, dict)):
+            raise ValueError(f'{where} has no segmentation (run lengths or '
+                             'polygons)')
+        try:
+            return Prediction(rasterize(segmentation, *size), said)
+        except ValueError as error:
+            raise ValueError(f'{where} cannot be drawn: {error}') from None
+
+
+def _records(path: str) -> List[Tuple[str, dict]]:
+    """The records of a file, each with its place for messages."""
+    with open(path, encoding='utf-8') as file:
+        text = file.read()
+    records: List[Tuple[str, Any]] = []
+    try:
+        if path.endswith('.jsonl'):
+            for number, line in enumerate(text.split('\n'), 1):
+                where = f'{path}:{number}'
+                if line.strip():
+                    records.append((where, json.loads(line)))
+        else:
+            where = path
+            content = json.loads(text)
+            if not isinstance(content, list):
+                raise ValueError('its content is no list of records')
+            records = [(f'Record {i} of {path}', x)
+                       for i, x in enumerate(content)]
+    except ValueError as error:
+        raise ValueError(f'{where} cannot be read ({error}).') from None
+    for where, record in records:
+        if not isinstance(record, dict):
+            raise ValueError(f'{where} is no object {{"sent_id": ..., '
+                             '"segmentation": ...}.')
+    return records
+
+
+def open_predictions(path: str,
+                     items: Sequence[dict],
+                     name: Optional[str] = None) -> MaskPredictions:
+    """Find the predictions of the sentences of a split.
+
+    Args:
+        path (str): A folder of images, a ``.json`` or a ``.jsonl`` file.
+        items (sequence[dict]): The sentences.
+        name (str, optional): How the files of a folder are called, see
+            :class:`MaskFolder`.
+
+    Returns:
+        MaskPredictions: What was found; nothing is decoded yet.
+
+    Raises:
+        FileNotFoundError: There is nothing at ``path``.
+        ValueError: It is none of these, or see the classes.
+    """
+    if osp.isdir(path):
+        return MaskFolder(path, items, name)
+    if not osp.exists(path):
+        raise FileNotFoundError(f'There are no predictions at {path}.')
+    if path.endswith(('.json', '.jsonl')):
+        return MaskRecords(path, items)
+    raise ValueError(f'{path} is neither a folder of images nor a .json or '
+                     '.jsonl file.')
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Names for a message: all of them, or the first and how many more."""
+    more = len(names) - _SHOWN
+    return ', '.join(names[:_SHOWN]) + (
+        f' and {more} more' if more > 0 else '')
+
+
+def _size(size: Sequence[int]) -> str:
+    return f'{size[0]} x {size[1]} (height x width)'

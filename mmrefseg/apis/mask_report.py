@@ -1,0 +1,150 @@
+# Licensed under the Apache License, Version 2.0.
+"""What is written about masks that were measured: a text, a CSV, pictures."""
+
+import json
+import os.path as osp
+from typing import List
+
+import mmcv
+import numpy as np
+
+from mmrefseg.datasets import LoadRefImage
+from mmrefseg.evaluation.report import (CSV_COUNTS, csv_counts, format_table,
+                                        write_csv)
+from mmrefseg.evaluation.scores import iou
+from mmrefseg.fileio import write_atomically
+from mmrefseg.visualization import draw_panels, draw_referring_overlay
+from mmrefseg.visualization.overlay import (FAINT_COLOR, PREDICTION_COLOR,
+                                            TEXT_COLOR, TRUTH_COLOR,
+                                            add_banner)
+from mmrefseg.visualization.visualizer import file_safe
+from .evaluate_masks import MaskEvaluation, Sentence, is_miss
+
+_IDS = ('image_id', 'ref_id', 'sent_id', 'text')
+_PAIRS = 10  # of the confusion that are shown
+
+
+def format_evaluation(result: MaskEvaluation) -> str:
+    """The scores as a text for people."""
+    metrics = result.metrics
+    lines = [format_table(result.rows, result.convention)]
+    asked = [x for x in result.sentences if not x.counts.means_nothing]
+    misses = sum(is_miss(x.counts) for x in asked)
+    wrong = sum(x.wrong_object for x in asked)
+    if asked:
+        lines.append(
+            f'{wrong} of {len(asked)} masks ({metrics["wrong-object"]:.2f} %) '
+            'fit another object of the image better than the one meant.')
+    if misses:
+        found = sum(x.wrong_object and is_miss(x.counts) for x in asked)
+        lines.append(
+            f'Of the {misses} masks with an IoU below 0.5 these are {found} '
+            f'({metrics["wrong-object-of-misses"]:.2f} %).')
+    for meant, instead, number in result.confusion[:_PAIRS]:
+        lines.append(f'  {number:5} times {instead} instead of ' +
+                     ('another ' if meant == instead else '') + meant)
+    if result.confusion[_PAIRS:]:
+        lines.append(f'  and {len(result.confusion) - _PAIRS} other pairs')
+    if metrics['missing']:
+        lines.append(f'{metrics["missing"]} PREDICTIONS ARE MISSING AND '
+                     'COUNT AS EMPTY MASKS.')
+    return '\n'.join(lines)
+
+
+def write_evaluation(result: MaskEvaluation,
+                     out_dir: str,
+                     worst: int = 20) -> List[str]:
+    """Write ``metrics.json``, ``sentences.csv`` and pictures of the worst.
+
+    Args:
+        result (MaskEvaluation): From :func:`evaluate_masks`.
+        out_dir (str): The folder; files of these names are replaced.
+        worst (int): How many pictures. Defaults to 20.
+
+    Returns:
+        list[str]: The files.
+    """
+    files = [osp.join(out_dir, x) for x in ('metrics.json', 'sentences.csv')]
+    write_atomically(files[0],
+                     (json.dumps(result.metrics, indent=2) + '\n').encode())
+    write_csv(
+        files[1],
+        (*_IDS, *result.breakdown.fields, *CSV_COUNTS, 'missing', 'category',
+         'wrong_object', 'other_ann_id', 'other_category', 'other_iou'),
+        [_csv_row(x, result) for x in result.sentences])
+    return files + draw_worst(result, osp.join(out_dir, 'worst'), worst)
+
+
+def _csv_row(x: Sentence, result: MaskEvaluation) -> list:
+    row = [x.item.get(key, '') for key in _IDS]
+    row += [*x.parts, *csv_counts(x.counts, result.convention)]
+    row += [int(x.missing), x.category, int(x.wrong_object)]
+    if x.other is None:
+        return row + ['', '', '']
+    value = iou(x.other.intersection, x.other.union)
+    return row + [x.other.ann_id, x.other.category, f'{value:.6f}']
+
+
+def _badness(x: Sentence) -> tuple:
+    """The worst first: the lowest IoU, and among equals the largest area."""
+    if x.counts.means_nothing:
+        return (float(x.counts.says_nothing), -x.counts.predicted)
+    inter, union = x.counts.areas
+    return (iou(inter, union), -union)
+
+
+def draw_worst(result: MaskEvaluation, out_dir: str,
+               number: int) -> List[str]:
+    """Draw the sentences with the lowest IoU, the worst first.
+
+    Args:
+        result (MaskEvaluation): From :func:`evaluate_masks`.
+        out_dir (str): Folder for the pictures.
+        number (int): How many.
+
+    Returns:
+        list[str]: The files; the last is an overview of up to 24.
+    """
+    order = sorted(
+        range(len(result.sentences)),
+        key=lambda i: _badness(result.sentences[i]))[:max(number, 0)]
+    files, thumbs = [], []
+    for rank, index in enumerate(order, 1):
+        x = result.sentences[index]
+        picture = _draw(result, index)
+        name = file_safe(f'{rank:03d}_ref{x.item["ref_id"]}_'
+                         f'sent{x.item["sent_id"]}.png')
+        files.append(osp.join(out_dir, name))
+        mmcv.imwrite(picture[..., ::-1], files[-1])
+        if len(thumbs) < 24:
+            thumbs.append((f'{rank}', picture))
+    if thumbs:
+        files.append(osp.join(out_dir, 'overview.png'))
+        sheet = draw_panels(thumbs, columns=min(4, len(thumbs)))
+        mmcv.imwrite(sheet[..., ::-1], files[-1])
+    return files
+
+
+def _draw(result: MaskEvaluation, index: int) -> np.ndarray:
+    """A picture of one sentence, RGB, with a legend."""
+    x = result.sentences[index]
+    image = LoadRefImage()(dict(x.item))['img'][..., ::-1]
+    true = result.masks.at_original_size(index)
+    predicted = np.zeros_like(true)
+    if not x.counts.says_nothing:
+        size = result.masks.compared_at(index)
+        predicted = result.predictions.load(index, size).mask
+    legend = [('filled', PREDICTION_COLOR, 'prediction') if predicted.any()
+              else ('', PREDICTION_COLOR, 'prediction: ' +
+                    ('missing' if x.missing else 'nothing'))]
+    legend.append(('dashed', TRUTH_COLOR, 'meant') if true.any() else
+                  ('', TRUTH_COLOR, 'meant: nothing'))
+    legend.append(('', TEXT_COLOR, f'IoU {100 * iou(*x.counts.areas):.1f}'))
+    if x.other is not None:
+        value = 100 * iou(x.other.intersection, x.other.union)
+        what = x.other.category or 'object'
+        how = 'another thing fits better' if x.wrong_object else 'next best'
+        legend.append(('', FAINT_COLOR, f'{how}: {what} {x.other.ann_id}, '
+                       f'IoU {value:.1f}'))
+    picture = draw_referring_overlay(image, predicted, None, true)
+    return add_banner(picture, str(x.item['text']), legend)

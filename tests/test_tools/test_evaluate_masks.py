@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0.
+"""The command that measures masks of other programs."""
+
+import json
+import pickle
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from mmrefseg.datasets.synthetic import make_synthetic_refs
+
+TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/evaluate_masks.py'
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('set') / 'scenes'
+    make_synthetic_refs(
+        str(folder), train=1, val=3, testA=1, testB=1, size=96, seed=0)
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+
+    def run(*args):
+        monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+        return capsys.readouterr().out
+
+    return run
+
+
+def boxes(scenes, split):
+    """Bounding boxes as masks, by pairs of ids, and the oIoU that they have
+    by what the annotations say of areas."""
+    with open(scenes / 'instances.json') as file:
+        found = {x['id']: x for x in json.load(file)['annotations']}
+    with open(next(scenes.glob('refs*.p')), 'rb') as file:
+        refs = [x for x in pickle.load(file) if x['split'] == split]
+    masks, inter, union = {}, 0, 0
+    for ref in refs:
+        x, y, width, height = found[ref['ann_id']]['bbox']
+        mask = np.zeros((96, 96), bool)
+        mask[y:y + height, x:x + width] = True
+        for sentence in ref['sentences']:
+            masks[ref['ref_id'], sentence['sent_id']] = mask
+            inter += found[ref['ann_id']]['area']
+            union += width * height
+    return masks, 100 * inter / union
+
+
+def test_command(scenes, run, tmp_path):
+    masks, expected = boxes(scenes, 'val')
+    folder = tmp_path / 'boxes'
+    folder.mkdir()
+    for (ref, sentence), mask in masks.items():
+        Image.fromarray(mask).save(folder / f'{ref}_{sentence}.png')
+    out = tmp_path / 'out'
+    common = (scenes, '--split', 'val', '--images', scenes / 'images')
+    told = run(folder, *common, '--breakdown', 'kind', '--thresholds', 0.5,
+               0.95, '--out-dir', out, '--worst', 3)
+    assert f' {expected:.2f} |' in told and 'P@0.95' in told
+    assert 'kind: appearance' in told and '6 files are in' in told
+    with open(out / 'metrics.json') as file:
+        metrics = json.load(file)
+    assert metrics['oIoU'] == pytest.approx(expected, rel=1e-14)
+    assert (out / 'worst' / 'overview.png').exists()
+
+    records = []
+    for (_, sentence), mask in masks.items():
+        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        rle['counts'] = rle['counts'].decode()
+        records.append(dict(sent_id=sentence, segmentation=rle))
+    file = tmp_path / 'masks.json'
+    file.write_text(json.dumps(records[1:]))
+    with pytest.raises(SystemExit, match='error: 1 of .* are missing'):
+        run(file, *common)
+    told = run(file, *common, '--missing', 'empty')
+    assert '1 PREDICTIONS ARE MISSING' in told
+    with pytest.raises(SystemExit, match='error: input_size'):
+        run(folder, *common, '--convention', 'paper')
+    told = run(folder, *common, '--convention', 'paper', '--input-size', 96,
+               96, '--no-target', 'rela')
+    assert 'input size' in told and 'IoU > X' in told and 'T-acc' in told
+
+
+def test_what_is_not_said(scenes, run, tmp_path):
+    with pytest.raises(SystemExit, match='Say which split of'):
+        run(tmp_path, scenes)
+    (tmp_path / 'refs(a).p').touch()
+    (tmp_path / 'refs(b).p').touch()
+    with pytest.raises(SystemExit, match=r'has refs\(a\).p, refs\(b\).p: say'):
+        run(tmp_path, tmp_path, '--split', 'val')
