@@ -3,6 +3,8 @@
 
 Example:
     python tools/dataset_converters/make_synthetic_refs.py data/synthetic_refs
+    python tools/dataset_converters/make_synthetic_refs.py \\
+        data/synthetic_refs_any --targets any
 """
 
 import argparse
@@ -23,6 +25,12 @@ def parse_args() -> argparse.Namespace:
         '--size', type=int, default=160, help='side of the images in pixels')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
+        '--targets',
+        choices=('one', 'any'),
+        default='one',
+        help='any: also sentences that mean several objects or none, in the '
+        'layout of gRefCOCO')
+    parser.add_argument(
         '--force',
         action='store_true',
         help='replace scenes that were made with other parameters')
@@ -41,6 +49,7 @@ def main() -> None:
             testB=args.testB,
             size=args.size,
             seed=args.seed,
+            targets=args.targets,
             force=args.force)
     except (ValueError, FileExistsError) as error:
         raise SystemExit(f'error: {error}') from None

@@ -116,7 +116,7 @@ def denote(form: Form, objects: Sequence[SceneObject]) -> Denotation:
         frozenset(i for i, t in zip(fits, truth) if t == OPEN))
 
 
-def _towards(side: str, item: SceneObject) -> float:
+def towards(side: str, item: SceneObject) -> float:
     """How far a centre lies towards a side: 0 at the other one, 1 at it."""
     value = item.centre[0 if side in ('left', 'right') else 1]
     return 1 - value if side in ('left', 'top') else value
@@ -147,7 +147,7 @@ def _best_other(values: List[float], i: int) -> float:
 
 
 def _at_side(side: str, items: List[SceneObject]) -> List[int]:
-    values = [_towards(side, item) for item in items]
+    values = [towards(side, item) for item in items]
     result = []
     for i, value in enumerate(values):
         lead = value - _best_other(values, i)
@@ -163,7 +163,7 @@ def _at_side(side: str, items: List[SceneObject]) -> List[int]:
 
 def _foremost(side: str, items: List[SceneObject], yes: float) -> List[int]:
     axis = 0 if side in ('left', 'right') else 1
-    values = [_towards(side, item) for item in items]
+    values = [towards(side, item) for item in items]
     edges = [v + item.extent[axis] for v, item in zip(values, items)]
     result = []
     for i, value in enumerate(values):
@@ -182,7 +182,7 @@ def _foremost(side: str, items: List[SceneObject], yes: float) -> List[int]:
 
 def _at_corner(vertical: str, horizontal: str,
                items: List[SceneObject]) -> List[int]:
-    pairs = [(_towards(vertical, item), _towards(horizontal, item))
+    pairs = [(towards(vertical, item), towards(horizontal, item))
              for item in items]
     totals = [sum(pair) / 2 for pair in pairs]
     result = []

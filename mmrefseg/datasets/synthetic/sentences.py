@@ -28,8 +28,8 @@ class Sentence(NamedTuple):
     form: Form
 
 
-def _noun(rng: np.random.Generator, item: SceneObject,
-          chances: Sequence[float]) -> Noun:
+def name_object(rng: np.random.Generator, item: SceneObject,
+                chances: Sequence[float]) -> Noun:
     """Names each of size, pattern, colour and shape with its chance."""
     size, pattern, colour, shape = (rng.random(4) < chances).tolist()
     return Noun(item.size if size else None,
@@ -38,13 +38,13 @@ def _noun(rng: np.random.Generator, item: SceneObject,
                 item.shape if shape else None)
 
 
-def _matches(noun: Noun, objects: Sequence[SceneObject]) -> int:
+def count_matches(noun: Noun, objects: Sequence[SceneObject]) -> int:
     return sum(noun.fits(item) for item in objects)
 
 
 def _appearance(rng: np.random.Generator, objects: Sequence[SceneObject],
                 target: int) -> Optional[Form]:
-    noun = _noun(rng, objects[target], (0.5, 0.5, 0.75, 0.75))
+    noun = name_object(rng, objects[target], (0.5, 0.5, 0.75, 0.75))
     # One word that settles it alone is an easy sentence: seldom kept.
     if len(noun) == 0 or (len(noun) == 1 and rng.random() < 0.6):
         return None
@@ -53,8 +53,8 @@ def _appearance(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def _location(rng: np.random.Generator, objects: Sequence[SceneObject],
               target: int) -> Optional[Form]:
-    noun = _noun(rng, objects[target], (0.15, 0.15, 0.5, 0.6))
-    if _matches(noun, objects) < 2 and rng.random() >= _NEEDLESS:
+    noun = name_object(rng, objects[target], (0.15, 0.15, 0.5, 0.6))
+    if count_matches(noun, objects) < 2 and rng.random() >= _NEEDLESS:
         return None
     x, y = objects[target].centre
     horizontal, vertical = SIDES[int(x > 0.5)], SIDES[2 + int(y > 0.5)]
@@ -76,16 +76,16 @@ def _location(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def _relation(rng: np.random.Generator, objects: Sequence[SceneObject],
               target: int) -> Optional[Form]:
-    noun = _noun(rng, objects[target], (0.12, 0.12, 0.35, 0.85))
-    if _matches(noun, objects) < 2 and rng.random() >= _NEEDLESS:
+    noun = name_object(rng, objects[target], (0.12, 0.12, 0.35, 0.85))
+    if count_matches(noun, objects) < 2 and rng.random() >= _NEEDLESS:
         return None
     marks = [i for i in range(len(objects)) if i != target]
     mark = objects[marks[int(rng.random() * len(marks))]]
     holds = [r for r in RELATIONS if related(r, objects[target], mark) == YES]
     if not holds:
         return None
-    landmark = _noun(rng, mark, (0.2, 0.2, 0.8, 0.85))
-    if len(landmark) == 0 or _matches(landmark, objects) != 1:
+    landmark = name_object(rng, mark, (0.2, 0.2, 0.8, 0.85))
+    if len(landmark) == 0 or count_matches(landmark, objects) != 1:
         return None
     return Related(noun, holds[int(rng.random() * len(holds))], landmark)
 

@@ -48,7 +48,7 @@ _AFTER = {
     'middle':
     ('in the middle', 'in the center', 'in the middle of the picture'),
 }
-_RELATION = {
+RELATION_WORDS = {
     'left': ('to the left of', 'left of', 'on the left of'),
     'right': ('to the right of', 'right of', 'on the right of'),
     'above': ('above', ),
@@ -61,29 +61,29 @@ _SYNONYMS = {'large': ('large', 'large', 'large', 'big')}
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 
 
-def _pick(rng: np.random.Generator, items: Tuple[str, ...]) -> str:
+def pick(rng: np.random.Generator, items: Tuple[str, ...]) -> str:
     return items[int(rng.random() * len(items))]
 
 
-def _adjectives(rng: np.random.Generator, noun: Noun) -> List[str]:
+def adjectives_of(rng: np.random.Generator, noun: Noun) -> List[str]:
     order = [noun.size, noun.pattern, noun.colour]
     if rng.random() < 0.25:
         order = [noun.size, noun.colour, noun.pattern]
-    return [_pick(rng, _SYNONYMS.get(w, (w, ))) for w in order if w]
+    return [pick(rng, _SYNONYMS.get(w, (w, ))) for w in order if w]
 
 
 def _head(rng: np.random.Generator, noun: Noun) -> str:
-    return noun.shape or _pick(rng, GENERIC)
+    return noun.shape or pick(rng, GENERIC)
 
 
 def word_noun(rng: np.random.Generator, noun: Noun) -> str:
     """'small striped red star', without an article."""
-    return ' '.join([*_adjectives(rng, noun), _head(rng, noun)])
+    return ' '.join([*adjectives_of(rng, noun), _head(rng, noun)])
 
 
 def _word_appearance(rng: np.random.Generator, noun: Noun) -> str:
-    adjectives, head = _adjectives(rng, noun), _head(rng, noun)
-    article = _pick(rng, ('', '', 'the ', 'a '))
+    adjectives, head = adjectives_of(rng, noun), _head(rng, noun)
+    article = pick(rng, ('', '', 'the ', 'a '))
     u = rng.random()
     if u < 0.15 and adjectives:
         # 'the striped star that is small and red'
@@ -112,11 +112,11 @@ def word_form(rng: np.random.Generator, form: Form) -> str:
     article = 'the ' if rng.random() < 0.5 else ''
     if isinstance(form, Located):
         if rng.random() < 0.5:
-            return f'{article}{_pick(rng, _BEFORE[form.place])} {noun}'
+            return f'{article}{pick(rng, _BEFORE[form.place])} {noun}'
         that = 'that is ' if article and rng.random() < 0.25 else ''
-        return f'{article}{noun} {that}{_pick(rng, _AFTER[form.place])}'
+        return f'{article}{noun} {that}{pick(rng, _AFTER[form.place])}'
     that = 'that is ' if article and rng.random() < 0.2 else ''
-    relation = _pick(rng, _RELATION[form.relation])
+    relation = pick(rng, RELATION_WORDS[form.relation])
     landmark = word_noun(rng, form.landmark)
     return f'{article}{noun} {that}{relation} the {landmark}'
 
@@ -132,7 +132,8 @@ def vocabulary() -> List[str]:
     words |= set(GENERIC) | set(_FRAME)
     for synonyms in _SYNONYMS.values():
         words |= set(synonyms)
-    for phrases in (*_BEFORE.values(), *_AFTER.values(), *_RELATION.values()):
+    for phrases in (*_BEFORE.values(), *_AFTER.values(),
+                    *RELATION_WORDS.values()):
         for phrase in phrases:
             words |= set(phrase.split())
     return [*SPECIAL_TOKENS, *sorted(words)]

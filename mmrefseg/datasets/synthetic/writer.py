@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Writes synthetic scenes in the REFER layout."""
+"""Writes synthetic scenes in the layout of REFER or of gRefCOCO."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Dict, List, Optional, Tuple
 import cv2
 import numpy as np
 
+from .general_refs import general_refs
 from .masks import encode_mask
 from .rendering import render
 from .scenes import Scene, SceneStyle, sample_scene
@@ -30,6 +31,7 @@ STYLES = {
     'testB': SceneStyle(counts=(6, 8), overlap=0.45, large=0.35),
 }
 META_FILE = 'synthetic.json'
+TARGETS = ('one', 'any')
 _IDS_PER_SPLIT = 1_000_000
 
 
@@ -107,8 +109,8 @@ def _refs(annotations: List[dict], sentences: List[List[Sentence]],
     return result
 
 
-def _write(folder: str, counts: Dict[str, int], size: int,
-           seed: int) -> None:
+def _write(folder: str, counts: Dict[str, int], size: int, seed: int,
+           targets: str) -> None:
     os.mkdir(osp.join(folder, 'images'))
     images, annotations, refs = [], [], []
     quality = [
@@ -130,7 +132,14 @@ def _write(folder: str, counts: Dict[str, int], size: int,
             found = _annotations(scene, image['id'])
             images.append(image)
             annotations += found
-            refs += _refs(found, sentences, image, split)
+            told = _refs(found, sentences, image, split)
+            if targets == 'any':
+                told = general_refs(
+                    told,
+                    scene.objects,
+                    found,
+                    seed=(seed, number, index))
+            refs += told
     with open(osp.join(folder, 'instances.json'), 'w') as file:
         json.dump(
             dict(
@@ -144,6 +153,10 @@ def _write(folder: str, counts: Dict[str, int], size: int,
                 ]),
             file,
             separators=(',', ':'))
+    if targets == 'any':
+        with open(osp.join(folder, 'grefs(synthetic).json'), 'w') as file:
+            json.dump(refs, file, separators=(',', ':'))
+        return
     with open(osp.join(folder, 'refs(synthetic).p'), 'wb') as file:
         pickle.dump(refs, file, protocol=2)
 
@@ -156,20 +169,25 @@ def make_synthetic_refs(out_dir: str,
                         testB: int = 250,
                         size: int = 160,
                         seed: int = 0,
+                        targets: str = 'one',
                         force: bool = False) -> bool:
     """Writes a set of synthetic scenes in the REFER layout.
 
     ``out_dir`` gets ``images/``, ``instances.json``, ``refs(synthetic).p``
-    and ``synthetic.json`` with the parameters. The folder appears under its
-    name only when it is complete. Scene number i of a split depends on
-    nothing but (seed, split, i, size): a larger set begins with the scenes
-    of a smaller one.
+    and ``synthetic.json`` with the parameters; with ``targets='any'`` the
+    same pictures and sentences, and beside these others that mean several
+    objects or none, all in gRefCOCO's ``grefs(synthetic).json``. The folder
+    appears under its name only when it is complete. Scene number i of a split
+    depends on nothing but (seed, split, i, size): a larger set begins with
+    the scenes of a smaller one.
 
     Args:
         out_dir (str): Folder to write.
         train, val, testA, testB (int): Scenes in each split.
         size (int): Side of the images in pixels, at least 96.
         seed (int): Seed of the whole set, at least 0.
+        targets (str): 'one': every sentence means one object. 'any': some
+            mean several, some none.
         force (bool): Replace a set that was made with other parameters.
 
     Returns:
@@ -186,12 +204,16 @@ def make_synthetic_refs(out_dir: str,
             f'Synthetic scenes need size >= 96, seed >= 0 and 0 to '
             f'{_IDS_PER_SPLIT - 1} scenes in each split, at least one in '
             f'all; got size={size}, seed={seed}, {counts}.')
+    if targets not in TARGETS:
+        raise ValueError(f'targets is {targets!r}: choose "one" or "any".')
     meta = dict(
         generator_version=GENERATOR_VERSION,
         size=size,
         seed=seed,
         scenes=counts,
         styles={split: asdict(style) for split, style in STYLES.items()})
+    if targets != 'one':  # sets of one target were made before this choice
+        meta['targets'] = targets
     meta = json.loads(json.dumps(meta))
     out_dir = osp.abspath(out_dir)
     there = _read_meta(out_dir)
@@ -204,7 +226,7 @@ def make_synthetic_refs(out_dir: str,
             dir=osp.dirname(out_dir)) as parent:
         folder = osp.join(parent, 'new')
         os.mkdir(folder)
-        _write(folder, counts, size, seed)
+        _write(folder, counts, size, seed, targets)
         with open(osp.join(folder, META_FILE), 'w') as file:
             json.dump(meta, file, indent=1)
         if osp.exists(out_dir):
@@ -233,6 +255,7 @@ def _check_free(out_dir: str, there: Optional[dict], meta: dict,
                 f'{out_dir} holds something else than synthetic scenes: '
                 'choose another folder.')
     elif not force:
+        there, meta = ({'targets': 'one', **x} for x in (there, meta))
         changes = ', '.join(f'{key}={there.get(key)} instead of {value}'
                             for key, value in meta.items()
                             if there.get(key) != value)

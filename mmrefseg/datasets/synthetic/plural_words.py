@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0.
+"""Words for several objects, and the vocabulary that covers them too."""
+
+from typing import List, Optional, Union
+
+import numpy as np
+
+from .forms import Noun, Related
+from .shapes import SHAPES
+from .words import (GENERIC, RELATION_WORDS, adjectives_of, pick, vocabulary,
+                    word_noun)
+
+_PLURAL = {
+    word: f'{word}es' if word.endswith('s') else f'{word}s'
+    for word in (*SHAPES, *GENERIC)
+}
+# Before a plural; with a number only where so many are meant.
+_DETERMINERS = ('', 'the ', 'all ', 'all the ')
+_NUMBERED = {
+    2: ('both ', 'the two ', 'two '),
+    3: ('the three ', 'three '),
+}
+_FRAME = ('all', 'are', 'both', 'every', 'three', 'two')
+
+
+def word_several(rng: np.random.Generator, form: Union[Noun, Related],
+                 count: Optional[int] = None) -> str:
+    """Puts a form into words that speak of several objects.
+
+    Args:
+        rng (np.random.Generator): Source of all choices.
+        form (Noun | Related): What is said.
+        count (int, optional): How many are meant, for sentences that say so.
+            None never says it.
+
+    Returns:
+        str: Lower case without punctuation, such as 'both red circles'.
+    """
+    noun = form if isinstance(form, Noun) else form.noun
+    if rng.random() < 0.15:
+        # 'every' is followed by one.
+        head, verb, determiner = word_noun(rng, noun), 'is', 'every '
+    else:
+        # 'circles that are red left of ...' would be hard to read.
+        write = _word_noun if form is noun else _plain_noun
+        head, verb = write(rng, noun), 'are'
+        choices = _DETERMINERS + _NUMBERED.get(count or 0, ())
+        determiner = pick(rng, choices)
+    if isinstance(form, Noun):
+        return f'{determiner}{head}'
+    that = f'that {verb} ' if determiner and rng.random() < 0.2 else ''
+    relation = pick(rng, RELATION_WORDS[form.relation])
+    landmark = word_noun(rng, form.landmark)
+    return f'{determiner}{head} {that}{relation} the {landmark}'
+
+
+def _plain_noun(rng: np.random.Generator, noun: Noun) -> str:
+    """'small striped red stars'."""
+    return ' '.join([*adjectives_of(rng, noun), _head(rng, noun)])
+
+
+def _head(rng: np.random.Generator, noun: Noun) -> str:
+    return _PLURAL[noun.shape or pick(rng, GENERIC)]
+
+
+def _word_noun(rng: np.random.Generator, noun: Noun) -> str:
+    """The same, or with some of the adjectives after the noun."""
+    adjectives, head = adjectives_of(rng, noun), _head(rng, noun)
+    u = rng.random()
+    if u < 0.15 and adjectives:
+        keep = int(rng.random() * len(adjectives))
+        words = [*adjectives[:keep], head, 'that are',
+                 ' and '.join(adjectives[keep:])]
+    elif u < 0.35 and noun.pattern == 'striped':
+        adjectives.remove('striped')
+        words = [*adjectives, head, 'with stripes']
+    else:
+        words = [*adjectives, head]
+    return ' '.join(words)
+
+
+def word_pair(rng: np.random.Generator, first: Noun, second: Noun) -> str:
+    """'the red circle and the striped star'."""
+    return f'the {word_noun(rng, first)} and the {word_noun(rng, second)}'
+
+
+def full_vocabulary() -> List[str]:
+    """The words of :func:`~.words.vocabulary`, then those that only speak of
+    several objects.
+
+    The former keep their places, so that embeddings trained with them fit.
+    """
+    return [*vocabulary(), *sorted({*_PLURAL.values(), *_FRAME})]
