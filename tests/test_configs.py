@@ -67,6 +67,8 @@ def test_full_size_without_memory(name, bert_sized_vocab):
     cfg = _load(name)
     if cfg.model.language_encoder.get('vocab') is None:
         cfg.model.language_encoder.vocab = bert_sized_vocab
+    if cfg.model.language_encoder.get('pretrained', '').startswith('data/'):
+        cfg.model.language_encoder.pretrained = None  # a folder of the user's
     height, width = _size(cfg)
     with meta_device():
         model = MODELS.build(cfg.model)

@@ -4,10 +4,12 @@
 import math
 import os
 import shutil
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmseg.models.backbones import SwinTransformer
 from safetensors.torch import save_file
 from torch.nn import functional as F
@@ -17,6 +19,9 @@ from mmrefseg.models.backbones.swin_weights import (convert_swin_state_dict,
                                                     load_swin_weights,
                                                     merging_order,
                                                     resize_position_table)
+from mmrefseg.models.meta import meta_device
+
+ROOT = Path(__file__).parents[2]
 
 DEPTHS, HEADS, WIDTH, WINDOW = (2, 2), (2, 4), 8, 4
 
@@ -49,11 +54,11 @@ def _language_swin(**kwargs):
         **kwargs)
 
 
-def _microsoft(window=WINDOW, depths=DEPTHS, norms=('norm0', 'norm1')):
-    """Random weights in Microsoft's names and shapes, without buffers."""
+def _microsoft_shapes(window, depths, norms, channels=WIDTH, heads=HEADS):
+    """Shapes by Microsoft's names, without buffers."""
     shapes = {
-        'patch_embed.proj.weight': (WIDTH, 3, 4, 4),
-        'patch_embed.proj.bias': (WIDTH, ),
+        'patch_embed.proj.weight': (channels, 3, 4, 4),
+        'patch_embed.proj.bias': (channels, ),
     }
 
     def norm(name, width):
@@ -63,16 +68,16 @@ def _microsoft(window=WINDOW, depths=DEPTHS, norms=('norm0', 'norm1')):
         shapes[f'{name}.weight'] = (outside, inside)
         shapes[f'{name}.bias'] = (outside, )
 
-    norm('patch_embed.norm', WIDTH)
+    norm('patch_embed.norm', channels)
     for i, depth in enumerate(depths):
-        width = WIDTH * 2**i
+        width = channels * 2**i
         for j in range(depth):
             block = f'layers.{i}.blocks.{j}'
             norm(f'{block}.norm1', width)
             linear(f'{block}.attn.qkv', width, 3 * width)
             linear(f'{block}.attn.proj', width, width)
             shapes[f'{block}.attn.relative_position_bias_table'] = ((
-                2 * window - 1)**2, HEADS[i])
+                2 * window - 1)**2, heads[i])
             norm(f'{block}.norm2', width)
             linear(f'{block}.mlp.fc1', width, 4 * width)
             linear(f'{block}.mlp.fc2', 4 * width, width)
@@ -81,11 +86,16 @@ def _microsoft(window=WINDOW, depths=DEPTHS, norms=('norm0', 'norm1')):
             shapes[f'layers.{i}.downsample.reduction.weight'] = (2 * width,
                                                                  4 * width)
     for i, name in enumerate(norms):
-        norm(name, WIDTH * 2**(i if len(norms) > 1 else len(depths) - 1))
+        norm(name, channels * 2**(i if len(norms) > 1 else len(depths) - 1))
+    return shapes
+
+
+def _microsoft(window=WINDOW, depths=DEPTHS, norms=('norm0', 'norm1')):
+    """Random weights in Microsoft's names and shapes."""
     rng = torch.Generator().manual_seed(3)
     return {
         name: torch.randn(shape, generator=rng, dtype=torch.float64) * 0.3
-        for name, shape in shapes.items()
+        for name, shape in _microsoft_shapes(window, depths, norms).items()
     }
 
 
@@ -325,6 +335,50 @@ def test_wider_backbone():
             r"the backbone's 'patch_embed.projection.weight' has \(16,"):
         convert_swin_state_dict(
             _microsoft(), target=_swin(width=16).state_dict())
+
+
+# Parameters of the classifiers with 1,000 classes, as published.
+PUBLISHED = dict(t=28288354, s=49606258, b=87768224, l=196532476)
+NAMES = dict(t='tiny', s='small', b='base', l='large')
+
+
+@pytest.mark.parametrize('size, window, file_window',
+                         [('t', 7, 7), ('s', 7, 7), ('b', 12, 12),
+                          ('l', 7, 7), ('t', 7, 12)])
+def test_files_of_full_size(size, window, file_window):
+    """Names and shapes of Microsoft's files, of 1,000 or 21,841 classes, and
+    the models that our configs build for them; without memory."""
+    model = Config.fromfile(
+        ROOT / f'configs/_base_/models/mpg-lqgnet_swin-{size}.py').model
+    settings = model.backbone
+    shapes = _microsoft_shapes(file_window, settings.depths, ('norm', ),
+                               settings.embed_dims, settings.num_heads)
+    coarsest = settings.embed_dims * 8
+    shapes['head.weight'] = (1000, coarsest)
+    shapes['head.bias'] = (1000, )
+    if file_window == 7:
+        assert sum(math.prod(x) for x in shapes.values()) == PUBLISHED[size]
+    shapes['head.weight'] = (21841, coarsest)
+    shapes['head.bias'] = (21841, )
+    settings.pop('type')
+    settings.window_size = window
+    with meta_device():
+        backbone = LanguageSwinTransformer(language_channels=768, **settings)
+        converted, report = convert_swin_state_dict(
+            dict(model={k: torch.empty(v) for k, v in shapes.items()}),
+            target=backbone.state_dict())
+    assert report.skipped == [
+        'norm.weight', 'norm.bias', 'head.weight', 'head.bias'
+    ]
+    assert len(converted) == len(shapes) - 4
+    assert all(x.startswith(('fusions.', 'gates.')) for x in report.missing)
+    blocks = sum(settings.depths)
+    assert len(report.resized) == (0 if window == file_window else blocks)
+    # The rest of the model fits the backbone.
+    assert model.neck.in_channels == [coarsest // 2**i for i in (3, 2, 1, 0)]
+    assert model.neck.channels == coarsest // 2
+    assert f'/swin_{NAMES[size]}_patch4_window7_224' in (
+        settings.init_cfg.checkpoint)
 
 
 class TestLoading:

@@ -1,0 +1,4 @@
+_base_ = [
+    '../_base_/models/mpg-lqgnet_swin-s.py', '../_base_/datasets/refcoco.py',
+    '../_base_/schedules/schedule_35e.py', '../_base_/default_runtime.py'
+]
