@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmrefseg._safe_globals import first_line, load_plain_checkpoint
 from .config_text import parse_config_text
+from .weights_file import check_digest, read_safetensors
 
 StateDict = Dict[str, Tensor]
 
@@ -38,7 +39,8 @@ def read_checkpoint(path: str, *, trusted: bool = False) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, holds no weights, or more than plain data.
+        ValueError: It is damaged, holds no weights, more than plain data, or
+            others than it says were published.
     """
     path = _download(path) if '://' in path else path
     if not osp.isfile(path):
@@ -65,6 +67,7 @@ def read_checkpoint(path: str, *, trusted: bool = False) -> dict:
     if all(name.startswith('module.') for name in state_dict):
         state_dict = {k[len('module.'):]: v for k, v in state_dict.items()}
     content['state_dict'] = state_dict
+    check_digest(content, path)
     return content
 
 
@@ -83,8 +86,7 @@ def _load(path: str, trusted: bool):
         return load_plain_checkpoint(path, 'cpu')
     try:
         if path.endswith('.safetensors'):
-            from safetensors.torch import load_file
-            return load_file(path)
+            return read_safetensors(path)
         return torch.load(path, map_location='cpu', weights_only=False)
     except Exception as error:  # zip, safetensors and pickle have their own
         raise ValueError(
@@ -94,7 +96,8 @@ def _load(path: str, trusted: bool):
 
 
 def config_of(checkpoint: Mapping, path: str) -> Config:
-    """The config that a training run noted in its checkpoint.
+    """The config that a training run, or who published it, noted in a
+    checkpoint.
 
     Args:
         checkpoint (Mapping): As :func:`read_checkpoint` gives it.
@@ -112,7 +115,10 @@ def config_of(checkpoint: Mapping, path: str) -> Config:
         raise ValueError(
             f'The checkpoint {path} does not tell its config: give the '
             'config as well.')
-    return parse_config_text(text)
+    # Where MMEngine puts the folder of a config file: files of a published
+    # model lie beside its weights.
+    folder = osp.dirname(osp.abspath(path)).replace('\\', '/')
+    return parse_config_text(text.replace('{{ fileDirname }}', folder))
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],

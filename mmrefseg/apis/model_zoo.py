@@ -11,6 +11,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 from mmengine import fileio
 
+from .checkpoint import read_checkpoint
+
 METADATA = 'metadata.json'
 _PACKAGE = Path(__file__).resolve().parents[1]
 _BOX = _PACKAGE / 'model_zoo'
@@ -44,16 +46,25 @@ def read_metadata(folder: str) -> dict:
 
     Args:
         folder (str): Folder written by
-            ``tools/model_converters/publish_model.py``, or the name of a
-            model in the box.
+            ``tools/model_converters/publish_model.py``, the name of a model
+            in the box, or a file of published weights alone.
 
     Returns:
-        dict: ``name``, ``config`` and ``weights`` (files of the folder),
-        ``sha256`` of the weights, ``dtype``, ``params``, ``metrics``, ...
+        dict: ``name``, ``dtype``, ``params``, ``metrics``, ...; of a folder
+        also ``config`` and ``weights`` (its files) and ``sha256`` of the
+        latter.
 
     Raises:
         FileNotFoundError: It is no such folder.
+        ValueError: The file does not say such things.
     """
+    if folder.endswith(_CHECKPOINTS):
+        meta = read_checkpoint(folder).get('meta') or {}
+        if 'published' not in meta:
+            raise ValueError(
+                f'{folder} does not say what it is: it was not written by '
+                'tools/model_converters/publish_model.py.')
+        return dict(meta['published'])
     for path in (Path(folder), _BOX / folder):
         if (path / METADATA).is_file():
             return json.loads((path / METADATA).read_text(encoding='utf-8'))

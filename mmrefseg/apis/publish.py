@@ -2,7 +2,6 @@
 """From a training checkpoint to a folder that can be given away."""
 
 import hashlib
-import io
 import json
 import os
 import os.path as osp
@@ -19,6 +18,7 @@ from .checkpoint import StateDict, config_of, read_checkpoint
 from .init_model import init_model, load_config
 from .model_zoo import METADATA, read_metadata
 from .portable_config import make_portable
+from .weights_file import serialize_weights, tensors_digest
 
 _HEADER = '''# Licensed under the Apache License, Version 2.0.
 # {name}
@@ -43,8 +43,10 @@ def publish_model(checkpoint: str,
 
     The folder gets ``config.py`` (nothing inherited, no paths of this
     machine), the weights, ``metadata.json`` and, where it is not packaged,
-    the vocabulary. ``init_model(out_dir)`` builds the model. Files of an
-    earlier publication in the same folder are replaced.
+    the vocabulary. ``init_model(out_dir)`` builds the model. The file of the
+    weights also holds the config, what was measured and a checksum, so that
+    ``init_model(None, file)`` needs nothing else but the vocabulary, beside
+    it. Files of an earlier publication in the same folder are replaced.
 
     Args:
         checkpoint (str): What a training run wrote, or other weights.
@@ -81,16 +83,9 @@ def publish_model(checkpoint: str,
     measured = dict(read_metrics(metrics_file, meta) if metrics_file else {})
     measured.update(metrics or {})
 
-    kind = 'safetensors' if safetensors else 'pth'
-    data = _serialize(weights, meta.get('dataset_meta'), kind)
-    digest = hashlib.sha256(data).hexdigest()
-    metadata = dict(
+    inside = dict(
         name=name,
-        config='config.py',
-        weights=f'{name}-{digest[:8]}.{kind}',
-        sha256=digest,
         dtype='float16' if half else 'float32',
-        bytes=len(data),
         params=sum(w.numel() for w in weights.values()
                    if w.is_floating_point()),
         metrics=measured,
@@ -99,11 +94,24 @@ def publish_model(checkpoint: str,
             epoch=meta.get('epoch'), iter=meta.get('iter'),
             seed=meta.get('seed')),
         published=time.strftime('%Y-%m-%d'),
-        versions=dict(mmrefseg=__version__, torch=str(torch.__version__)))
+        versions=dict(mmrefseg=__version__, torch=str(torch.__version__)),
+        tensors_sha256=tensors_digest(weights))
+    text = portable.config.pretty_text
+    told = dict(cfg=text, published=inside)
+    if meta.get('dataset_meta') is not None:
+        told['dataset_meta'] = dict(meta['dataset_meta'])
+    kind = 'safetensors' if safetensors else 'pth'
+    data = serialize_weights(weights, told, kind)
+    digest = hashlib.sha256(data).hexdigest()
+    metadata = dict(
+        inside,
+        config='config.py',
+        weights=f'{name}-{digest[:8]}.{kind}',
+        sha256=digest,
+        bytes=len(data))
 
     files = {path: own.read_bytes() for path, own in portable.files.items()}
-    files['config.py'] = (
-        _HEADER.format(name=name) + portable.config.pretty_text).encode()
+    files['config.py'] = (_HEADER.format(name=name) + text).encode()
     files[metadata['weights']] = data
     metadata['files'] = [*files, METADATA]
     # Last, so that a folder with this file has all the others.
@@ -190,17 +198,6 @@ def _shrink(state_dict: StateDict, half: bool) -> Tuple[StateDict, List[str]]:
         # Not a view into a larger tensor, which would be written whole.
         result[name] = value.clone().contiguous()
     return result, kept
-
-
-def _serialize(weights: StateDict, dataset_meta: Optional[dict],
-               kind: str) -> bytes:
-    if kind == 'safetensors':
-        from safetensors.torch import save
-        return save(weights)
-    meta = {} if dataset_meta is None else dict(dataset_meta=dataset_meta)
-    buffer = io.BytesIO()
-    torch.save(dict(state_dict=weights, meta=meta), buffer)
-    return buffer.getvalue()
 
 
 def _write(files: Mapping[str, bytes], folder: str) -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from mmrefseg.apis import (RefSegInferencer, init_model, model_zoo,
                            packaged_models, publish_model, read_metadata)
+from mmrefseg.apis.checkpoint import read_checkpoint
 from mmrefseg.apis.portable_config import make_portable
 from mmrefseg.apis.publish import read_metrics
+from mmrefseg.apis.weights_file import serialize_weights, tensors_digest
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/model_converters/publish_model.py'
@@ -166,10 +170,100 @@ class TestFolder:
         (bert / 'vocab.txt').unlink()
         (tmp_path / 'out').rename(tmp_path / 'moved')
         monkeypatch.chdir(tmp_path / 'my_bert')
+        # The weights alone find it, too, since it lies beside them.
+        init_model(None, tmp_path / 'moved' / done['weights'], 'cpu')
         [[own]] = RefSegInferencer(
             str(tmp_path / 'moved'), device='cpu')(photo,
                                                    'star')['predictions']
         assert own['mask'].shape == (60, 90)
+
+
+class TestWeightsAlone:
+    """The one file says everything: config, what was measured, checksum."""
+
+    @pytest.fixture(scope='class', params=['pth', 'safetensors'])
+    def alone(self, request, tiny_model, tmp_path_factory):
+        folder = tmp_path_factory.mktemp('alone')
+        done = publish_model(
+            tiny_model.weights,
+            str(folder / 'out'),
+            name='tiny',
+            safetensors=request.param == 'safetensors',
+            metrics={'oIoU': 12.5},
+            note='made here')
+        path = folder / f'moved.{request.param}'
+        (folder / 'out' / done['weights']).rename(path)
+        return str(path)
+
+    def test_it_is_enough(self, alone, tiny_model, photo):
+        model = init_model(None, alone, 'cpu')
+        theirs = init_model(tiny_model.config, tiny_model.weights, 'cpu')
+        for one, other in zip(model.parameters(), theirs.parameters()):
+            assert torch.equal(one, other)
+        [[own]] = RefSegInferencer(
+            weights=alone, device='cpu')(photo, 'star')['predictions']
+        [[expected]] = RefSegInferencer(
+            tiny_model.config, tiny_model.weights,
+            'cpu')(photo, 'star')['predictions']
+        assert (own['mask'] == expected['mask']).all()
+        assert 'optim_wrapper' not in model.cfg
+
+    def test_what_it_says(self, alone):
+        said = read_metadata(alone)
+        assert said['metrics'] == dict(oIoU=12.5)
+        assert said['note'] == 'made here' and said['name'] == 'tiny'
+        assert said['trained'] == dict(epoch=2, iter=8, seed=0)
+
+    def test_other_tensors_are_noticed(self, alone, tmp_path):
+        content = read_checkpoint(alone)
+        name = 'decode_head.conv_seg.bias'
+        content['state_dict'][name] = content['state_dict'][name] + 1
+        kind = alone.rsplit('.', 1)[1]
+        path = tmp_path / f'changed.{kind}'
+        path.write_bytes(
+            serialize_weights(content['state_dict'], content['meta'], kind))
+        with pytest.raises(ValueError, match='not those that were published'):
+            init_model(None, str(path), 'cpu')
+
+    def test_plain_data_only(self, alone):
+        if alone.endswith('.pth'):
+            torch.load(alone, weights_only=True)
+        else:
+            with safe_open(alone, framework='pt') as file:
+                assert set(file.metadata()) == {'format', 'cfg', 'published'}
+
+
+def test_the_checksum_does_not_depend_on_the_format(tiny_model, tmp_path):
+    digests = {
+        publish_model(
+            tiny_model.weights, str(tmp_path / 'x'),
+            safetensors=kind)['tensors_sha256']
+        for kind in (False, True)
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize('change', [
+    dict(a=torch.zeros(2, 3)),
+    dict(a=torch.zeros(3, 2, dtype=torch.int32)),
+    dict(b=torch.zeros(3, 2)),
+    dict(a=torch.zeros(3, 2), b=torch.tensor(1.)),
+    dict(a=torch.tensor([[0., 0.], [0., 0.], [0., 1e-30]])),
+])
+def test_what_the_checksum_sees(change):
+    same = torch.zeros(2, 3).t()  # another layout in memory
+    assert tensors_digest(dict(a=same)) == tensors_digest(
+        dict(a=torch.zeros(3, 2)))
+    assert tensors_digest(change) != tensors_digest(dict(a=same))
+
+
+def test_weights_of_others_say_nothing(tmp_path):
+    save_file({'a': torch.ones(1)}, tmp_path / 'x.safetensors')
+    assert read_checkpoint(str(tmp_path / 'x.safetensors'))['meta'] == {}
+    with pytest.raises(ValueError, match='does not say what it is'):
+        read_metadata(str(tmp_path / 'x.safetensors'))
+    with pytest.raises(ValueError, match='does not tell its config'):
+        init_model(None, tmp_path / 'x.safetensors')
 
 
 class TestPortableConfig:
