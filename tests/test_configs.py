@@ -146,12 +146,13 @@ def shrink(cfg, data_root, work_dir):
                 transform['scale'] = (side, side)
         loader = cfg[f'{part}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-        assert loader.dataset.type == 'RefCOCODataset', loader.dataset.type
+        assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset')
         loader.dataset.update(
             data_root=str(data_root),
             ann_file='instances.json',
             data_prefix=dict(img_path='images/'),
-            split_by='unc')
+            split_by=None,
+            split_file='refs(unc).p')
     if cfg.train_cfg.type == 'EpochBasedTrainLoop':
         cfg.train_cfg.update(max_epochs=1, val_interval=1)
     else:
