@@ -246,9 +246,14 @@ def test_a_small_thing_does_not_become_nothing(make_sample, evaluate):
     gt[0, 0] = 1
     sample = make_sample(
         np.zeros((4, 4)), gt, ori_shape=(40, 40), img_shape=(4, 4))
-    metrics = evaluate([sample], convention='rela')
-    assert metrics['T-acc'] == metrics['gIoU'] == 0.
-    assert 'N-acc' not in metrics
+    # its mask was scaled with the image, but the annotations know of it
+    scaled = make_sample(
+        np.zeros((4, 4)), np.zeros((4, 4)), no_target=False,
+        ori_shape=(40, 40), img_shape=(4, 4))
+    for known in (sample, scaled):
+        metrics = evaluate([known], convention='rela')
+        assert metrics['T-acc'] == metrics['gIoU'] == 0.
+        assert 'N-acc' not in metrics
 
 
 def test_without_rules_they_count_like_others_and_one_is_told(
