@@ -11,27 +11,35 @@ class SplitCount(NamedTuple):
     images: Optional[int] = None
 
 
-# (folder, split_by): split: size
+# (folder, split_by): split: size. Refs and images are those of the catalog of
+# TensorFlow Datasets (ref_coco), sentences those that papers and issues name.
 KNOWN_COUNTS: Dict[Tuple[str, str], Dict[str, SplitCount]] = {
     ('refcoco', 'unc'):
     dict(
-        train=SplitCount(42404, 120624),
-        val=SplitCount(3811, 10834),
-        testA=SplitCount(1975, 5657),
-        testB=SplitCount(1810, 5095)),
+        train=SplitCount(42404, 120624, 16994),
+        val=SplitCount(3811, 10834, 1500),
+        testA=SplitCount(1975, 5657, 750),
+        testB=SplitCount(1810, 5095, 750)),
+    ('refcoco', 'google'):
+    dict(
+        train=SplitCount(40000, None, 19213),
+        val=SplitCount(5000, None, 4559),
+        test=SplitCount(5000, None, 4527)),
     ('refcoco+', 'unc'):
     dict(
-        train=SplitCount(42278, 120191),
-        val=SplitCount(3805, 10758),
-        testA=SplitCount(1975, 5726),
-        testB=SplitCount(1798, 4889)),
+        train=SplitCount(42278, 120191, 16992),
+        val=SplitCount(3805, 10758, 1500),
+        testA=SplitCount(1975, 5726, 750),
+        testB=SplitCount(1798, 4889, 750)),
     ('refcocog', 'umd'):
     dict(
-        train=SplitCount(42226),
-        val=SplitCount(2573, 4896),
-        test=SplitCount(5023, 9602)),
+        train=SplitCount(42226, 80512, 21899),
+        val=SplitCount(2573, 4896, 1300),
+        test=SplitCount(5023, 9602, 2600)),
     ('refcocog', 'google'):
-    dict(train=SplitCount(44822), val=SplitCount(5000)),
+    dict(
+        train=SplitCount(44822, 85474, 24698),
+        val=SplitCount(5000, 9536, 4650)),
 }
 
 

@@ -1,0 +1,299 @@
+# Licensed under the Apache License, Version 2.0.
+"""Is a set in the layout of REFER, gRefCOCO or R-RefCOCO whole?"""
+
+import os
+import os.path as osp
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+
+from .annotation_store import AnnotationStore
+from .leak_list import is_held_out
+from .mask_faults import find_mask_faults
+from .refer_counts import KNOWN_COUNTS, SplitCount, count_splits, differs
+from .refer_files import (annotations_of, list_refs_files, load_refs,
+                          read_instances)
+from .transforms import LoadRefImage
+
+ALL_NAMES = ('refs({}).p', 'refs({}).json', 'grefs({}).json', 'grefs({}).p')
+# Where images usually are, seen from the folder of the annotations.
+_IMAGE_FOLDERS = ('images', 'train2014', '../train2014', '../images/train2014',
+                  '../images/mscoco/images/train2014',
+                  '../images/mscoco/train2014', '../images', 'saiapr_tc-12',
+                  '../images/saiapr_tc-12')
+
+
+class Fault(NamedTuple):
+    """Something wrong with a set.
+
+    Attributes:
+        kind (str): A short name, the same for all faults of this sort.
+        what (str): A sentence about this one.
+        split (str, optional): The split that it concerns.
+        harmless (bool): Whether training and testing go on as if it were not
+            there.
+    """
+    kind: str
+    what: str
+    split: Optional[str] = None
+    harmless: bool = False
+
+
+@dataclass
+class RefsReport:
+    """What was found about one refs file.
+
+    Attributes:
+        path (str): The file, or its folder where there is none.
+        counts (dict[str, SplitCount]): What is there, by split.
+        known (dict[str, SplitCount]): What the public file has.
+        faults (list[Fault]): All faults, harmless ones included.
+    """
+    path: str
+    counts: Dict[str, SplitCount] = field(default_factory=dict)
+    known: Dict[str, SplitCount] = field(default_factory=dict)
+    faults: List[Fault] = field(default_factory=list)
+
+    def is_whole(self, strict: bool = False) -> bool:
+        """Whether there is no fault; with ``strict`` no harmless one."""
+        return not any(strict or not x.harmless for x in self.faults)
+
+    def add(self, kind: str, what: str, split: Optional[str] = None,
+            harmless: bool = False) -> None:
+        """Note a fault."""
+        self.faults.append(Fault(kind, what, split, harmless))
+
+
+def check_folder(folder: str,
+                 *,
+                 images: Optional[str] = None,
+                 split_by: Optional[str] = None,
+                 read_images: bool = False) -> List[RefsReport]:
+    """Check a folder of annotations and its images.
+
+    Args:
+        folder (str): With ``instances.json`` and refs files.
+        images (str, optional): Folder of the images. Defaults to None: the
+            first of the usual places where one of them is.
+        split_by (str, optional): Check this refs file alone.
+        read_images (bool): Read every image that is spoken of, instead of
+            only looking whether it is there. Defaults to False.
+
+    Returns:
+        list[RefsReport]: One for each refs file. Faults never raise.
+    """
+    names = list_refs_files(folder, ALL_NAMES)
+    if split_by is not None:
+        wanted = {name.format(split_by) for name in ALL_NAMES}
+        names = [x for x in names if x in wanted]
+    if not names:
+        report = RefsReport(folder)
+        report.add(
+            'missing file', f'{folder} has no refs file '
+            f'({", ".join(x.format(split_by or "...") for x in ALL_NAMES)}): '
+            'see docs/data.md for where the files are found.')
+        return [report]
+    return [
+        _check_refs_file(folder, name, images, read_images) for name in names
+    ]
+
+
+def _check_refs_file(folder: str, name: str, images: Optional[str],
+                     read_images: bool) -> RefsReport:
+    path = osp.join(folder, name)
+    report = RefsReport(path)
+    general = name.startswith('grefs')
+    try:
+        # Each ref by itself; what they are together is looked at below.
+        refs = load_refs(path, many=True)
+    except (ValueError, OSError) as error:
+        report.add('unusable file', str(error))
+        return report
+    report.counts = count_splits(refs)
+    _compare_counts(report, folder, name)
+    _check_refs(report, refs, general)
+
+    ann_file = osp.join(folder, 'instances.json')
+    ids_of = [annotations_of(ref, path) for ref in refs]
+    try:
+        records, kept, all_ids = read_instances(
+            ann_file, {x
+                       for ids in ids_of
+                       for x in ids})
+    except FileNotFoundError as error:
+        report.add('missing file', str(error))
+        return report
+    except (ValueError, OSError) as error:
+        report.add('unusable file', str(error))
+        return report
+    for what, ids in (('image', [x['id'] for x in records]),
+                      ('annotation', all_ids)):
+        for twice in _repeated(ids):
+            report.add(f'duplicate {what} id',
+                       f'{ann_file} has {what} {twice} twice.')
+    found_images = {x['id']: x for x in records}
+    annotations = {x['id']: x for x in kept}
+    _check_masks(report, refs, ids_of, found_images, annotations, ann_file)
+    _check_images(report, refs, found_images, folder, images, read_images)
+    return report
+
+
+def _compare_counts(report: RefsReport, folder: str, name: str) -> None:
+    dataset = osp.basename(osp.abspath(folder))
+    split_by = name.partition('(')[2].partition(')')[0]
+    report.known = KNOWN_COUNTS.get((dataset, split_by), {})
+    for split, right in report.known.items():
+        count = report.counts.get(split, SplitCount(0, 0, 0))
+        if differs(count, right):
+            report.add(
+                'other counts than published',
+                f'{report.path} is not the public file, or damaged: split '
+                f'{split} has {_words(count)}, published are '
+                f'{_words(right)}.', split)
+
+
+def _words(count: SplitCount) -> str:
+    names = ('refs', 'sentences', 'images')
+    return ', '.join(f'{n} {name}' for n, name in zip(count, names)
+                     if n is not None)
+
+
+def _repeated(values: Iterable[Any]) -> List[Any]:
+    counts = Counter(x for x in values if isinstance(x, (int, str)))
+    return [x for x, n in counts.items() if n > 1]
+
+
+def _check_refs(report: RefsReport, refs: Sequence[dict],
+                general: bool) -> None:
+    """What the refs file alone can tell."""
+    split_of = {}
+    for ref in refs:
+        where, split = f'Ref {ref["ref_id"]}', ref['split']
+        ids = ref['ann_id']
+        if not general and (isinstance(ids, (list, tuple)) or ids == -1):
+            report.add(
+                'several or no annotations',
+                f'{where} has ann_id {str(ids)[:40]}, which only the files '
+                'grefs(...) of gRefCOCO may have.', split)
+        for twice in _repeated(ids if isinstance(ids, (list, tuple)) else ()):
+            report.add('annotation named twice',
+                       f'{where} names annotation {twice} twice.', split, True)
+        if not ref['sentences']:
+            # The public file of gRefCOCO has such, and its authors skip them.
+            report.add('ref without sentences', f'{where} has no sentences.',
+                       split, general)
+        for sentence in ref['sentences']:
+            text = sentence.get('raw', sentence.get('sent'))
+            if not isinstance(text, str) or not text.strip():
+                report.add(
+                    'empty sentence', f'{where}: sentence '
+                    f'{sentence.get("sent_id")} has no text.', split)
+        split_of[ref['ref_id']] = split
+    sentences = [(x.get('sent_id'), ref['split'])
+                 for ref in refs for x in ref['sentences']]
+    for what, ids in (('ref_id', [x['ref_id'] for x in refs]),
+                      ('sent_id', [x for x, _ in sentences])):
+        known = split_of if what == 'ref_id' else dict(sentences)
+        for twice in _repeated(ids):
+            report.add(f'duplicate {what}',
+                       f'{report.path} has {what} {twice} more than once.',
+                       known[twice])
+    tested = {x['image_id'] for x in refs if is_held_out(x['split'])}
+    trained = {x['image_id'] for x in refs if x['split'] == 'train'}
+    if tested & trained:
+        # RefCOCOg's Google split is made so.
+        report.add(
+            'images in train and in val or test',
+            f'{len(tested & trained)} images are trained on and tested on, '
+            f'such as {min(map(str, tested & trained))}.', harmless=True)
+
+
+def _check_masks(report: RefsReport, refs: Sequence[dict],
+                 ids_of: Sequence[tuple], images: Dict[Any, dict],
+                 annotations: Dict[Any, dict], ann_file: str) -> None:
+    checked = set()
+    for ref, ids in zip(refs, ids_of):
+        where, split = f'Ref {ref["ref_id"]}', ref['split']
+        image = images.get(ref['image_id'])
+        if image is None:
+            report.add(
+                'missing image record', f'{where} speaks of image '
+                f'{ref["image_id"]}, which {ann_file} does not have.', split)
+        for ann_id in ids:
+            ann = annotations.get(ann_id)
+            if ann is None:
+                report.add(
+                    'missing annotation', f'{where} speaks of annotation '
+                    f'{ann_id}, which {ann_file} does not have.', split)
+                continue
+            lies_in = ann.get('image_id', ref['image_id'])
+            if lies_in != ref['image_id']:
+                report.add(
+                    'annotation of another image', f'{where} speaks of image '
+                    f'{ref["image_id"]}, but its annotation {ann_id} lies in '
+                    f'image {lies_in}.', split)
+            elif image is not None and (ann_id, split) not in checked:
+                checked.add((ann_id, split))
+                _check_mask(report, ann, image, where, split)
+
+
+def _check_mask(report: RefsReport, ann: dict, image: dict, where: str,
+                split: str) -> None:
+    where = f'Annotation {ann["id"]} of {where[:1].lower()}{where[1:]}'
+    if 'segmentation' not in ann:
+        report.add('annotation without a mask',
+                   f'{where} has no "segmentation".', split)
+        return
+    segmentation = AnnotationStore([ann['segmentation']])[0]
+    for fault in find_mask_faults(segmentation, image['height'],
+                                  image['width']):
+        report.add(fault.kind, f'{where}: {fault.what}.', split,
+                   fault.harmless)
+
+
+def find_image_folder(folder: str, names: Sequence[str]) -> Optional[str]:
+    """The first of the usual places that has one of some images."""
+    for place in _IMAGE_FOLDERS:
+        path = osp.normpath(osp.join(folder, place))
+        if any(osp.exists(osp.join(path, name)) for name in names):
+            return path
+    return None
+
+
+def _check_images(report: RefsReport, refs: Sequence[dict],
+                  images: Dict[Any, dict], folder: str, place: Optional[str],
+                  read: bool) -> None:
+    spoken_of = {  # and by a ref of which split
+        ref['image_id']: ref['split']
+        for ref in reversed(refs) if ref['image_id'] in images
+    }
+    names = [images[i]['file_name'] for i in spoken_of]
+    if place is None:
+        place = find_image_folder(folder, names[:1000])
+    if place is None:
+        report.add(
+            'missing file', f'None of the images was found near {folder} '
+            f'({", ".join(_IMAGE_FOLDERS)}): say where they are with '
+            '--images.')
+        return
+    load = LoadRefImage()
+    for image_id, split in spoken_of.items():
+        record = images[image_id]
+        path = osp.join(place, record['file_name'])
+        if not osp.isfile(path):
+            report.add('missing image', f'Image {path} does not exist.', split)
+        elif not os.path.getsize(path):
+            report.add('unreadable image', f'Image {path} is empty (0 bytes).',
+                       split)
+        elif read:
+            try:
+                size = load(dict(img_path=path))['ori_shape']
+            except (ValueError, OSError) as error:
+                report.add('unreadable image', str(error), split)
+                continue
+            said = record['height'], record['width']
+            if tuple(size) != said:
+                report.add(
+                    'image of another size',
+                    f'Image {path} is {size[0]} x {size[1]} (height x width), '
+                    f'but annotated as {said[0]} x {said[1]}.', split)
