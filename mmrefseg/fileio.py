@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Files that are either whole or not there."""
 
+import contextlib
 import os
 import os.path as osp
 from pathlib import Path
@@ -22,16 +23,29 @@ def write_atomically(path: Union[str, Path], data: bytes) -> None:
     Args:
         path (str | Path): File to write; its folder is made if need be.
         data (bytes): The whole content.
+
+    Raises:
+        OSError: It cannot be written, as on a full disk. The message names
+            the file and its size, and the old file is as it was.
     """
     path = osp.abspath(path)
     folder = osp.dirname(path)
-    os.makedirs(folder, exist_ok=True)
     temporary = path + TEMPORARY_SUFFIX
-    with open(temporary, 'wb') as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(temporary, path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(temporary, 'wb') as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)  # a part of it only takes space
+        raise OSError(
+            error.errno,
+            f'{path} ({len(data)} bytes) could not be written: '
+            f'{error.strerror}. What was there before is as it was; make '
+            'room, or choose another folder, and resume') from error
     if os.name == 'posix':
         # the new name itself has to reach the disk before old files may go
         descriptor = os.open(folder, os.O_RDONLY)

@@ -4,12 +4,14 @@
 import io
 import os
 import os.path as osp
+import reprlib
 from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from mmrefseg.structures import find_text_fault
 from mmrefseg.visualization.visualizer import file_safe
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -145,9 +147,11 @@ def pair_texts(texts: TextsType,
         for text in sentences:
             if not isinstance(text, str):
                 raise TypeError(f'A sentence for {image} is of type '
-                                f'{type(text).__name__}, not str: {text!r}.')
-            if not text.strip():
-                raise ValueError(f'A sentence for {image} is empty ({text!r}):'
+                                f'{type(text).__name__}, not str: '
+                                f'{reprlib.repr(text)}.')
+            fault = find_text_fault(text)
+            if fault is not None:
+                raise ValueError(f'A sentence for {image} {fault} ({text!r}):'
                                  ' say in words what is meant.')
         result.append(list(sentences))
     return result
@@ -180,9 +184,11 @@ def to_bgr(image: Union[np.ndarray, Image.Image],
             if exif:
                 image = ImageOps.exif_transpose(image)
             pixels = np.asarray(image.convert('RGB'))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f'{name} cannot be read ({error}): get its file '
-                             'again.') from None
+                             'again, or convert it to RGB.') from None
+        if 0 in pixels.shape:
+            raise ValueError(f'{name} has no pixels.')
         return np.ascontiguousarray(pixels[..., ::-1])
     if image.ndim == 2:
         image = image[..., None]

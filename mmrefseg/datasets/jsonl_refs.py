@@ -6,7 +6,9 @@ from typing import (Any, Dict, Iterator, List, Mapping, Optional, Sequence,
                     Tuple, Union)
 
 from mmrefseg.registry import DATASETS
+from mmrefseg.structures import find_text_fault
 from .annotation_store import AnnotationStore
+from .field_checks import is_file_name, is_id, is_length, is_note
 from .ref_dataset import BaseRefDataset, join
 from .refer_files import read_file
 
@@ -89,12 +91,12 @@ class JSONLinesRefDataset(BaseRefDataset):
         refs: Dict[Any, Tuple[int, str, int]] = {}
         for number, line in self._lines():
             where = f'{self.ann_file}:{number}'
-            record = _parse_line(line, where)
+            record = self._parse_line(line, where)
             split = record.get('split')
             splits[split] = splits.get(split, 0) + 1
             if self.split is not None and split != self.split:
                 continue
-            mask = self._mask_of(record)
+            mask = self._mask_of(record, where)
             mask_number = masks.setdefault(mask, len(masks))
             image = record['image']
             ref_id = record.get('ref_id')
@@ -130,11 +132,23 @@ class JSONLinesRefDataset(BaseRefDataset):
             if line.strip():
                 yield number, line
 
-    def _mask_of(self, record: dict) -> bytes:
+    def _parse_line(self, line: bytes, where: str) -> dict:
+        record = _parse_line(line, where)
+        for key in self.extra_fields:
+            if not is_note(record.get(key)):
+                raise ValueError(f'{where}: "{key}" cannot be carried along: '
+                                 'give a text or a number.')
+        return record
+
+    def _mask_of(self, record: dict, where: str) -> bytes:
         if 'mask' in record:
             path = join(self.data_prefix['mask_path'], record['mask'])
             return AnnotationStore.dumps(path)
-        return AnnotationStore.dumps(record['segmentation'])
+        try:
+            return AnnotationStore.dumps(record['segmentation'])
+        except RecursionError:
+            raise ValueError(f'{where}: "segmentation" is nested too '
+                             'deeply.') from None
 
     def _fields_of(self, record: dict, number: int, first: int) -> dict:
         """What an item says to the outside; ids default to line numbers."""
@@ -157,6 +171,9 @@ def _parse_line(line: bytes, where: str) -> dict:
         record = json.loads(line)
     except ValueError as error:  # JSON or Unicode
         raise ValueError(f'{where}: not a line of JSON ({error}).') from None
+    except RecursionError:
+        raise ValueError(f'{where}: not a line of JSON (it is nested too '
+                         'deeply).') from None
     if not isinstance(record, dict):
         raise ValueError(f'{where}: a line must be an object '
                          '{"image": ..., "text": ..., ...}.')
@@ -164,16 +181,30 @@ def _parse_line(line: bytes, where: str) -> dict:
         if not isinstance(record.get(key), str) or not record[key].strip():
             raise ValueError(f'{where}: "{key}" is missing or empty; it must '
                              'be a string.')
-    if not isinstance(record.get('ref_id', 0), (int, str)):
-        raise ValueError(f'{where}: "ref_id" must be a number or a string.')
+    fault = find_text_fault(record['text'])
+    if fault is not None:
+        raise ValueError(f'{where}: "text" {fault}.')
+    if not is_file_name(record['image']):
+        raise ValueError(f'{where}: "image" is a name that no file can have.')
+    for key in ('ref_id', 'sent_id', 'image_id', 'ann_id', 'split'):
+        if not (is_id(record.get(key, 0)) or record[key] is None):
+            raise ValueError(f'{where}: "{key}" must be a number or a '
+                             'string.')
+    if not is_note(record.get('category_id')):
+        raise ValueError(f'{where}: "category_id" must be a number or a '
+                         'string.')
     if ('mask' in record) == ('segmentation' in record):
         raise ValueError(f'{where}: give either "mask" (path of a PNG) or '
                          '"segmentation" (polygons or run lengths).')
     if ('height' in record) != ('width' in record):
         raise ValueError(f'{where}: give both "height" and "width", or '
                          'neither.')
+    if not (is_length(record.get('height', 1))
+            and is_length(record.get('width', 1))):
+        raise ValueError(f'{where}: "height" and "width" must be numbers of '
+                         'pixels.')
     if 'mask' in record:
-        if not isinstance(record['mask'], str) or not record['mask']:
+        if not is_file_name(record['mask']):
             raise ValueError(f'{where}: "mask" must be the path of a PNG.')
     else:
         _check_segmentation(record['segmentation'], where)

@@ -10,6 +10,7 @@ a file that asks for anything else.
 
 import io
 import pickle
+import pickletools
 from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
@@ -31,6 +32,22 @@ class PlainPickleError(ValueError):
 
 class _NotPlain(Exception):
     """Raised from within the unpickler for a name that is not allowed."""
+
+
+class _Maker:
+    """A function that a pickle may call, but whose attributes it cannot set
+    (the opcode BUILD sets those of whatever it is given)."""
+
+    __slots__ = ('_function', )
+
+    def __init__(self, function: Callable) -> None:
+        object.__setattr__(self, '_function', function)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise _NotPlain(f'setting {name}')
 
 
 class _PlainDtype:
@@ -109,11 +126,70 @@ for _core in ('numpy.core', 'numpy._core'):
     })
 
 
+def _lengths() -> Dict[int, int]:
+    """Length of what follows each opcode, or a negative number that says
+    where the length stands (see ``pickletools.ArgumentDescriptor``)."""
+    lengths = {}
+    for opcode in pickletools.opcodes:
+        length = 0 if opcode.arg is None else opcode.arg.n
+        if opcode.name in ('GLOBAL', 'INST'):
+            length = _TWO_LINES
+        lengths[ord(opcode.code)] = length
+    return lengths
+
+
+_TWO_LINES = -9
+_OPCODES = _lengths()
+_SIZE_OF_LENGTH = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+_PUT, _LONG_BINPUT, _STOP = b'pr.'
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuse a pickle that numbers its objects beyond all measure.
+
+    Python's unpickler makes room for as many objects as the largest number
+    says, at once: ten bytes can ask for 64 GB.
+    """
+    position, end = 0, len(content)
+    while position < end:
+        opcode = content[position]
+        length = _OPCODES.get(opcode)
+        if length is None or opcode == _STOP:
+            return  # the unpickler says what is wrong
+        position += 1
+        if length < 0:
+            if length in _SIZE_OF_LENGTH:
+                start = position
+                position += _SIZE_OF_LENGTH[length]
+                length = int.from_bytes(content[start:position], 'little')
+            else:
+                start = position
+                position = content.find(b'\n', position) + 1
+                if length == _TWO_LINES and position:
+                    position = content.find(b'\n', position) + 1
+                if not position:
+                    return
+                if opcode == _PUT and position - start > len(str(end)) + 1:
+                    raise pickle.UnpicklingError(
+                        'it numbers more objects than it can hold')
+                continue
+        elif opcode == _LONG_BINPUT and int.from_bytes(
+                content[position:position + 4], 'little') > end:
+            raise pickle.UnpicklingError(
+                'it numbers more objects than it can hold')
+        position += length
+
+
 class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Callable:
         try:
-            return _ALLOWED[module, name]
+            return _Maker(_ALLOWED[module, name])
         except KeyError:
             raise _NotPlain(f'{module}.{name}') from None
 
@@ -142,6 +218,7 @@ def loads_plain_pickle(content: bytes, path: str) -> Any:
         raise PlainPickleError(
             f'{path} is empty (0 bytes): get it again, see docs/data.md.')
     try:
+        _check_memo(content)
         try:
             return _PlainUnpickler(
                 io.BytesIO(content), encoding='utf-8').load()

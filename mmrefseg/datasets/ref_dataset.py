@@ -154,7 +154,7 @@ class BaseRefDataset(BaseDataset):
             refs_of.setdefault(item['img_path'], item['ref_id'])
         missing = [
             path for path in refs_of
-            if not fileio.exists(path, backend_args=self.backend_args)
+            if not _may_exist(path, self.backend_args)
         ]
         if missing:
             path = missing[0]
@@ -163,6 +163,14 @@ class BaseRefDataset(BaseDataset):
                 f'Image {path} of ref {refs_of[path]} does not exist{more}: '
                 'set data_root and data_prefix.img_path to where the images '
                 'are, see docs/data.md.')
+
+
+def _may_exist(path: str, backend_args: Optional[dict]) -> bool:
+    """Whether a file is there, as far as it can be told beforehand."""
+    try:
+        return fileio.exists(path, backend_args=backend_args)
+    except Exception:  # a backend that is not there, or cannot look
+        return True  # whoever reads the file says what is wrong
 
 
 def _prefixes(data_prefix: Mapping[str, str]) -> Dict[str, str]:

@@ -3,11 +3,14 @@
 
 import logging
 import os.path as osp
+import reprlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmengine.logging import print_log
 
 from mmrefseg.registry import DATASETS
+from mmrefseg.structures import find_text_fault
+from .field_checks import is_id, is_note
 from .leak_list import images_to_exclude, keep_others
 from .ref_dataset import BaseRefDataset, join
 from .refer_files import (REFS_NAMES, choose_splits, find_refs_file,
@@ -148,7 +151,7 @@ class RefCOCODataset(BaseRefDataset):
                 empty.append(f'{where} has no sentences')
             for sentence in ref['sentences']:
                 if self._is_empty(sentence):
-                    sent_id = sentence.get('sent_id')
+                    sent_id = _print_id(sentence.get('sent_id'))
                     empty.append(f'{where}: sentence {sent_id} is empty')
                     continue
                 fields = {
@@ -220,13 +223,18 @@ class RefCOCODataset(BaseRefDataset):
         category = ref.get('category_id')
         if category is None and ids:
             category = annotations[ids[0]].get('category_id')
+        if not is_note(category):
+            raise ValueError(f'{where} has a {type(category).__name__} as '
+                             'category_id, where a number is expected: '
+                             'correct the file.')
         if category is not None:
             shared['category_id'] = category
         return shared
 
     def _is_empty(self, sentence: dict) -> bool:
         text = sentence.get(self.sentence_field)
-        return isinstance(text, str) and not text.strip()
+        return isinstance(text, str) and 'empty' in (
+            find_text_fault(text) or '')
 
     def _report_empty(self, empty: List[str], data_list: List[dict]) -> None:
         if not empty:
@@ -248,16 +256,35 @@ class RefCOCODataset(BaseRefDataset):
     def _parse_sentence(self, sentence: dict, ref: dict, where: str) -> dict:
         """What one sentence adds."""
         sent_id = sentence.get('sent_id')
+        if sent_id is not None and not is_id(sent_id):
+            raise ValueError(f'{where}: a sentence has a '
+                             f'{type(sent_id).__name__} as sent_id, where one '
+                             'id is expected: correct the file.')
         text = sentence.get(self.sentence_field)
         if not isinstance(text, str):
             raise ValueError(
                 f'{where}: sentence {sent_id} has no text under '
-                f'"{self.sentence_field}" but only {sorted(sentence)}: set '
-                'sentence_field to "raw" or "sent".')
+                f'"{self.sentence_field}" but only '
+                f'{sorted(map(_print_id, sentence))}: set sentence_field to '
+                '"raw" or "sent".')
+        fault = find_text_fault(text)
+        if fault is not None:
+            raise ValueError(f'{where}: sentence {sent_id} {fault}: correct '
+                             'the file.')
         fields = dict(sent_id=sent_id, text=text)
         for name in self.extra_fields:
             for source in (sentence, ref):
                 if name in source:
+                    if not is_note(source[name]):
+                        raise ValueError(
+                            f'{where}: sentence {sent_id} has a '
+                            f'{type(source[name]).__name__} as {name}, which '
+                            'cannot be carried along: correct the file.')
                     fields[name] = source[name]
                     break
         return fields
+
+
+def _print_id(value: Any) -> str:
+    """An id, or what stands in its place, for a message."""
+    return str(value) if is_id(value) else reprlib.repr(value)

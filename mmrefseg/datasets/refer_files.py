@@ -16,6 +16,7 @@
 import json
 import os.path as osp
 import re
+import reprlib
 from collections import Counter
 from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
                     Set, Tuple)
@@ -23,6 +24,7 @@ from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
 from mmengine import fileio
 
 from .annotation_store import AnnotationStore
+from .field_checks import is_file_name, is_id, is_length, is_note
 from .plain_pickle import loads_plain_pickle
 
 KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
@@ -146,12 +148,12 @@ def load_refs(path: str,
                              f'{", ".join(missing)}: it is not a REFER file, '
                              'see docs/data.md.')
         for key in needed[:2] if many else needed[:3]:
-            if not isinstance(ref[key], (int, str)):
+            if not is_id(ref[key]):
                 raise ValueError(
                     f'Ref number {number} of {path} has a '
                     f'{type(ref[key]).__name__} as {key}, where one id is '
                     'expected: it is not a REFER file, see docs/data.md.')
-        if not isinstance(ref['split'], str):
+        if not isinstance(ref['split'], str) or not is_id(ref['split']):
             raise ValueError(
                 f'Ref {ref["ref_id"]} of {path} has a '
                 f'{type(ref["split"]).__name__} as split, where a name is '
@@ -164,7 +166,20 @@ def load_refs(path: str,
                              'docs/data.md.')
         if many:
             annotations_of(ref, path)
+    if not many:
+        _check_ref_ids(refs, path)
     return list(refs)
+
+
+def _check_ref_ids(refs: Sequence[dict], path: str) -> None:
+    """One ref_id is one object in one image."""
+    objects: Dict[Any, tuple] = {}
+    for ref in refs:
+        found = ref['image_id'], ref['ann_id']
+        if objects.setdefault(ref['ref_id'], found) != found:
+            raise ValueError(
+                f'{path} has two refs {ref["ref_id"]} that speak of different '
+                'objects: correct the file, see docs/data.md.')
 
 
 def annotations_of(ref: dict, path: str) -> Tuple[Any, ...]:
@@ -183,12 +198,13 @@ def annotations_of(ref: dict, path: str) -> Tuple[Any, ...]:
     """
     ids = ref['ann_id']
     ids = tuple(ids) if isinstance(ids, (list, tuple)) else (ids, )
-    if not ids or not all(isinstance(x, (int, str)) for x in ids) or (
+    if not ids or not all(is_id(x) for x in ids) or (
             NO_TARGET in ids and len(ids) > 1):
         raise ValueError(
-            f'Ref {ref["ref_id"]} of {path} has ann_id {str(ref["ann_id"])!r}'
-            ', where an id, a list of ids, or [-1] for no target is expected: '
-            'correct the file, see docs/data.md.')
+            f'Ref {ref["ref_id"]} of {path} has ann_id '
+            f'{reprlib.repr(ref["ann_id"])!r}, where an id, a list of ids, or '
+            '[-1] for no target is expected: correct the file, see '
+            'docs/data.md.')
     return () if ids == (NO_TARGET, ) else ids
 
 
@@ -221,7 +237,7 @@ def read_instances(path: str,
     def slim(record: dict) -> Any:
         if 'segmentation' not in record or 'id' not in record:
             return record
-        if record['id'] not in ann_ids:
+        if not is_id(record['id']) or record['id'] not in ann_ids:
             return record['id']
         record['segmentation'] = AnnotationStore.dumps(record['segmentation'])
         return record
@@ -240,10 +256,11 @@ def read_instances(path: str,
         ]
         if missing:
             raise ValueError(f'An image of {path} lacks {", ".join(missing)}: '
-                             f'{str(image)[:80]}.')
+                             f'{reprlib.repr(image)}.')
+        _check_image(image, path)
     kept = [
         x for x in content['annotations']
-        if isinstance(x, dict) and x.get('id') in ann_ids
+        if isinstance(x, dict) and is_id(x.get('id')) and x['id'] in ann_ids
     ]
     all_ids = [
         x.get('id') if isinstance(x, dict) else x
@@ -271,14 +288,49 @@ def load_instances(path: str,
         ValueError: It is not JSON, or not COCO's format.
     """
     records, kept, _ = read_instances(path, ann_ids, backend_args)
-    images = {x['id']: x for x in records}
-    annotations = {x['id']: x for x in kept}
+    images = _by_id(records, 'images', path)
+    annotations = _by_id(kept, 'annotations', path)
     for ann in annotations.values():
+        if not is_note(ann.get('category_id')):
+            raise ValueError(f'Annotation {ann["id"]} of {path} has a '
+                             f'{type(ann["category_id"]).__name__} as '
+                             'category_id, where a number is expected: '
+                             'correct the file.')
         if 'segmentation' not in ann:
             raise ValueError(f'Annotation {ann["id"]} of {path} has no '
                              '"segmentation": a mask is needed, a box is not '
                              'enough.')
     return images, annotations
+
+
+def _check_image(image: dict, path: str) -> None:
+    """Whether the record of an image can be used."""
+    where = f'An image of {path}'
+    if not is_id(image['id']):
+        raise ValueError(f'{where} has the id {reprlib.repr(image["id"])}, '
+                         'which is neither a number nor a text: correct the '
+                         'file.')
+    where = f'Image {image["id"]} of {path}'
+    if not is_file_name(image['file_name']):
+        raise ValueError(f'{where} has the file_name '
+                         f'{reprlib.repr(image["file_name"])}, which no file '
+                         'can have: correct the file.')
+    for key in ('height', 'width'):
+        if not is_length(image[key]):
+            raise ValueError(f'{where} has the {key} '
+                             f'{reprlib.repr(image[key])}, which is no number '
+                             'of pixels: correct the file.')
+
+
+def _by_id(records: Iterable[dict], what: str, path: str) -> Dict[Any, dict]:
+    """Records by id; two of one id have to be the same."""
+    found: Dict[Any, dict] = {}
+    for record in records:
+        if found.setdefault(record['id'], record) != record:
+            raise ValueError(
+                f'{path} has two different {what} with the id '
+                f'{record["id"]}: which of them is meant? Correct the file.')
+    return found
 
 
 def _load_json(path: str, hook: Optional[Callable],
@@ -293,6 +345,10 @@ def _load_json(path: str, hook: Optional[Callable],
         raise ValueError(
             f'{path} is not readable JSON, damaged or cut off ({error}): get '
             'it again, see docs/data.md.') from None
+    except RecursionError:
+        raise ValueError(
+            f'{path} is not readable JSON: it is nested too deeply; get it '
+            'again, see docs/data.md.') from None
 
 
 def choose_splits(present: Sequence[str], wanted: Sequence[str],

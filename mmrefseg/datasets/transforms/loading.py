@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Loading of images and masks; what cannot be read says so."""
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import mmcv
 import numpy as np
@@ -10,7 +10,7 @@ from mmengine import fileio
 
 from mmrefseg.registry import TRANSFORMS
 from .masks import rasterize, read_mask
-from .truncation import find_truncation
+from .truncation import find_excess, find_truncation, read_size
 
 
 def _origin(results: dict) -> str:
@@ -21,6 +21,18 @@ def _origin(results: dict) -> str:
         if results.get(key) is not None
     ]
     return f' ({", ".join(parts)})' if parts else ''
+
+
+def _read_file(path: str, name: str, remedy: str,
+               backend_args: Optional[dict]) -> bytes:
+    """The bytes of a file, or an error that says which and what to do."""
+    try:
+        return fileio.get(path, backend_args=backend_args)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{name} does not exist: {remedy}.') from None
+    except Exception as error:  # a folder, a forbidden file, a backend's own
+        raise ValueError(f'{name} cannot be read ({type(error).__name__}: '
+                         f'{error}): {remedy}.') from error
 
 
 @TRANSFORMS.register_module()
@@ -51,7 +63,8 @@ class LoadRefImage(LoadImageFromFile):
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: The file is empty, cut off, or no image.
+        ValueError: The file is empty, cut off, no image, or says that it
+            has more pixels than Pillow takes for an attack.
     """
 
     def __init__(self,
@@ -77,14 +90,10 @@ class LoadRefImage(LoadImageFromFile):
     def _read(self, results: dict) -> np.ndarray:
         path = results['img_path']
         name = f'Image {path}{_origin(results)}'
-        try:
-            content = fileio.get(path, backend_args=self.backend_args)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'{name} does not exist: set data_root and '
-                'data_prefix.img_path to where the images are, see '
-                'docs/data.md.') from None
-        fault = find_truncation(content)
+        content = _read_file(
+            path, name, 'set data_root and data_prefix.img_path to where the '
+            'images are, see docs/data.md', self.backend_args)
+        fault = find_truncation(content) or find_excess(content)
         image = None
         if fault is None:
             fault = 'is not an image that can be read'
@@ -149,13 +158,7 @@ class LoadRefMask(BaseTransform):
         if nothing:
             mask = np.zeros((height, width), dtype=np.uint8)
         elif isinstance(segmentation, str):
-            mask = self._read(segmentation, results)
-            if mask.shape != (height, width):
-                raise ValueError(
-                    f'Mask file {segmentation}{_origin(results)} is '
-                    f'{mask.shape[0]} x {mask.shape[1]} (height x width), '
-                    f'but image {image} is {height} x {width}: the two must '
-                    'have the same size.')
+            mask = self._read(segmentation, results, (height, width))
         else:
             try:
                 mask = rasterize(segmentation, height, width)
@@ -171,14 +174,20 @@ class LoadRefMask(BaseTransform):
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
 
-    def _read(self, path: str, results: dict) -> np.ndarray:
+    def _read(self, path: str, results: dict,
+              size: Tuple[int, int]) -> np.ndarray:
         name = f'Mask file {path}{_origin(results)}'
-        try:
-            content = fileio.get(path, backend_args=self.backend_args)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'{name} does not exist: correct its path or '
-                'data_prefix.mask_path.') from None
+        content = _read_file(path, name,
+                             'correct its path or data_prefix.mask_path',
+                             self.backend_args)
+        found = read_size(content)
+        # Before anything is decoded: a small file can say that it is large.
+        if found not in (None, size):
+            image = results.get('img_path', 'the given image')
+            raise ValueError(
+                f'{name} is {found[0]} x {found[1]} (height x width), but '
+                f'image {image} is {size[0]} x {size[1]}: the two must have '
+                'the same size.')
         try:
             return read_mask(content)
         except ValueError as error:

@@ -16,6 +16,8 @@ from .truncation import find_truncation
 
 # Beyond it, pycocotools overflows its integers instead of complaining.
 _MAX_COORDINATE = 1e6
+# Pixels. Drawing takes memory and time for each pixel of an outline.
+_MAX_OUTLINE = 4e6
 
 
 def rasterize(segmentation: Union[list, dict], height: int,
@@ -49,6 +51,9 @@ def rasterize(segmentation: Union[list, dict], height: int,
             mask |= _decode_run_lengths(part, height, width)
         else:
             polygons += _check_polygon(part)
+    if sum(map(_outline, polygons)) > _MAX_OUTLINE:
+        raise ValueError('the outline of its polygons is longer than '
+                         f'{_MAX_OUTLINE:.0f} pixels')
     if polygons:
         # By pycocotools, so that the pixels are those of COCO's own tools.
         encoded = coco_mask.frPyObjects(polygons, height, width)
@@ -80,7 +85,7 @@ def _check_polygon(polygon: Sequence[float]) -> List[List[float]]:
     """The polygon in a list, or an empty list if it has no area at all."""
     try:
         points = np.asarray(polygon, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = None
     if points is None or points.ndim != 1 or len(points) % 2:
         raise ValueError('a polygon must be a flat list x0, y0, x1, y1, ...')
@@ -90,6 +95,13 @@ def _check_polygon(polygon: Sequence[float]) -> List[List[float]]:
                          f'beyond {_MAX_COORDINATE:.0f}')
     # pycocotools takes four numbers for a box; COCO has such slivers.
     return [points.tolist()] if len(points) >= 6 else []
+
+
+def _outline(polygon: List[float]) -> float:
+    """Length of the outline, each side taken as its longer extent."""
+    points = np.asarray(polygon).reshape(-1, 2)
+    steps = abs(points - np.roll(points, 1, axis=0))
+    return float(steps.max(axis=1).sum())
 
 
 def _decode_run_lengths(rle: Mapping[str, Any], height: int,
@@ -106,13 +118,20 @@ def _decode_run_lengths(rle: Mapping[str, Any], height: int,
     if isinstance(counts, bytes):
         counts = _uncompress(counts)
     # Checked here, because pycocotools trusts its input.
-    runs = np.asarray(counts)
-    if runs.dtype.kind not in 'iu' or runs.ndim != 1 or (
-            runs < 0).any() or runs.sum() != height * width:
+    try:
+        runs = np.asarray(counts)
+    except (ValueError, RecursionError):  # lists of different lengths
+        runs = np.zeros(0)
+    if runs.dtype.kind not in 'iu' or runs.ndim != 1 or (runs < 0).any() or (
+            runs > height * width).any() or runs.sum() != height * width:
         raise ValueError('its run lengths do not add up to '
                          f'{height} x {width} pixels')
     values = (np.arange(len(runs)) % 2).astype(np.uint8)
     return np.repeat(values, runs).reshape(width, height).T
+
+
+# Bits of a run length; more is no number of pixels.
+_MAX_SHIFT = 60
 
 
 def _uncompress(text: bytes) -> List[int]:
@@ -130,6 +149,8 @@ def _uncompress(text: bytes) -> List[int]:
         more = True
         while more:
             if position == len(text) or not 0 <= text[position] - 48 < 64:
+                raise ValueError('its compressed run lengths are damaged')
+            if shift > _MAX_SHIFT:
                 raise ValueError('its compressed run lengths are damaged')
             group = text[position] - 48
             value |= (group & 31) << shift

@@ -1,7 +1,12 @@
 # Licensed under the Apache License, Version 2.0.
-"""Is an image file whole? Decoders differ: some fill the rest with grey."""
+"""Is an image file whole, and of a size that can be meant? Decoders differ:
+some fill the rest with grey, some reserve whatever memory a file asks for."""
 
-from typing import Optional
+import io
+import zlib
+from typing import Optional, Tuple
+
+from PIL import Image
 
 _JPEG_START_OF_SCAN = 0xDA
 # Markers without a length after them: TEM, RST0-7, SOI, EOI.
@@ -24,10 +29,60 @@ def find_truncation(content: bytes) -> Optional[str]:
     if content.startswith(b'\xff\xd8'):
         whole = _jpeg_ends(content)
     elif content.startswith(b'\x89PNG\r\n\x1a\n'):
-        whole = b'IEND' in content[-4096:] or b'IEND' in content
+        return _png_fault(content)
     elif content.startswith(b'RIFF') and content[8:12] == b'WEBP':
         whole = len(content) >= int.from_bytes(content[4:8], 'little') + 8
     return None if whole else 'is cut off: its end is missing'
+
+
+def find_excess(content: bytes) -> Optional[str]:
+    """Whether an image file says that it is larger than can be meant.
+
+    The limit is Pillow's, which ``PIL.Image.MAX_IMAGE_PIXELS`` sets: twice
+    that, 179 million pixels if it was left alone.
+
+    Args:
+        content (bytes): The file; what Pillow knows is understood.
+
+    Returns:
+        str or None: A phrase that follows the name of the file.
+    """
+    try:
+        Image.open(io.BytesIO(content)).close()  # reads the head alone
+    except Image.DecompressionBombError as error:
+        return (f'is too large ({str(error).split(",")[0]}; raise '
+                'PIL.Image.MAX_IMAGE_PIXELS if you trust it)')
+    except Exception:  # the decoder says what is wrong with it
+        return None
+    return None
+
+
+def read_size(content: bytes) -> Optional[Tuple[int, int]]:
+    """Height and width by the head of an image file, or None if Pillow
+    cannot tell."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.height, image.width
+    except Exception:  # the decoder says what is wrong with it
+        return None
+
+
+def _png_fault(content: bytes) -> Optional[str]:
+    """Whether all parts are there, with the checksums that they carry."""
+    position = 8
+    while position + 12 <= len(content):
+        length = int.from_bytes(content[position:position + 4], 'big')
+        end = position + 12 + length
+        if end > len(content):
+            break
+        name = content[position + 4:position + 8]
+        stated = int.from_bytes(content[end - 4:end], 'big')
+        if zlib.crc32(content[position + 4:end - 4]) != stated:
+            return 'is damaged: a checksum in it is wrong'
+        if name == b'IEND':
+            return None
+        position = end
+    return 'is cut off: its end is missing'
 
 
 def _jpeg_ends(content: bytes) -> bool:

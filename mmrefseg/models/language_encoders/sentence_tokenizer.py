@@ -2,15 +2,20 @@
 """Sentences to token numbers, with what people must be told on the way."""
 
 import logging
+import reprlib
 from pathlib import Path
 from typing import List, Set, Union
 
 from mmengine.logging import print_log
 from transformers import BertTokenizerFast
 
+from mmrefseg.structures import find_text_fault
+
 _SPECIAL = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 # Long sentences that are named in the log; of later ones only the fact.
 _NAMED_LONG_SENTENCES = 10
+# Characters of a sentence that a message shows.
+_SHOWN = 300
 
 
 def _load(vocab: Path, lower_case: bool) -> BertTokenizerFast:
@@ -87,7 +92,12 @@ class SentenceTokenizer:
     def _check(self, text: str, index: int) -> None:
         if not isinstance(text, str):
             raise TypeError(f'Sentence {index} is of type '
-                            f'{type(text).__name__}, not str: {text!r}.')
+                            f'{type(text).__name__}, not str: '
+                            f'{reprlib.repr(text)}.')
+        fault = find_text_fault(text)
+        if fault is not None and 'empty' not in fault:
+            raise ValueError(f'Sentence {index} of the batch {fault} '
+                             f'({text[:_SHOWN]!r}): correct it.')
 
     def encode(self, text: str, index: int = 0) -> List[int]:
         """Turn a sentence into token numbers.
@@ -120,7 +130,8 @@ class SentenceTokenizer:
             return
         self._warned.add(text)
         message = (f'A sentence of {length} tokens is cut to max_tokens='
-                   f'{self.max_tokens} and loses its end: {text!r}.')
+                   f'{self.max_tokens} and loses its end: '
+                   f'{text[:_SHOWN]!r}{"..." * (len(text) > _SHOWN)}.')
         if len(self._warned) > _NAMED_LONG_SENTENCES:
             message += ' Further sentences are cut without being named.'
         print_log(message, 'current', logging.WARNING)

@@ -1,0 +1,47 @@
+# Licensed under the Apache License, Version 2.0.
+"""What the values in annotation files may be.
+
+Pickles and JSON hold anything. What gets past these checks can be compared,
+hashed, printed, pickled and opened, so that nothing further on stumbles.
+"""
+
+import math
+from typing import Any
+
+_LARGEST_ID = 2**63
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be an id: a text, or a number of 64 bits."""
+    if isinstance(value, int):
+        return -_LARGEST_ID <= value < _LARGEST_ID
+    return isinstance(value, str) and _is_whole(value)
+
+
+def is_file_name(value: Any) -> bool:
+    """Whether a value can be the name or the path of a file."""
+    return (isinstance(value, str) and bool(value.strip())
+            and '\0' not in value and _is_whole(value))
+
+
+def is_length(value: Any) -> bool:
+    """Whether a value can be a height or a width."""
+    return isinstance(value, (int, float)) and math.isfinite(
+        value) and 0 < value < _LARGEST_ID
+
+
+def is_note(value: Any, depth: int = 3) -> bool:
+    """Whether a value can be carried along: text, a number, nothing, or a
+    list or dict of such, not nested deeply."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        return depth > 0 and all(is_note(x, depth - 1) for x in value)
+    if isinstance(value, str):
+        return _is_whole(value)
+    return value is None or isinstance(value, float) or is_id(value)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text has no lone surrogates."""
+    return not any('\ud800' <= char <= '\udfff' for char in text)
