@@ -10,6 +10,9 @@ TORCH ?= 2.13.0
 # Processes of the tests, and arguments for pytest: make test ARGS="-k metric".
 WORKERS ?= 2
 ARGS ?=
+# Damaged inputs that `make fuzz` tries, and kills of `make faults`.
+CASES ?= 10000
+KILLS ?= 20
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -20,8 +23,8 @@ PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -q -n $(WORKERS) \
 	--dist loadfile $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs docs-check line-official \
-	line-transformers4 clean
+.PHONY: help install demo test fuzz faults lint docs docs-check \
+	line-official line-transformers4 clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | \
@@ -49,6 +52,18 @@ demo: $(VENV)/.installed  ## Train the nano model on synthetic scenes, test it, 
 
 test: $(VENV)/.installed  ## Run the whole test suite
 	$(call PYTEST,$(VENV))
+
+# Figures as JSON: work_dirs/reliability. What was wrong is kept there too.
+RELIABILITY := work_dirs/reliability
+
+fuzz: $(VENV)/.installed  ## Hand 10,000 damaged files and sentences to all readers
+	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/fuzz/run.py \
+	--cases $(CASES) --out $(RELIABILITY)/fuzz.json \
+	--keep $(RELIABILITY)/fuzz $(ARGS)
+
+faults: $(VENV)/.installed  ## Kill training runs, fill the disk, take processes away
+	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/faults/run.py \
+	--kills $(KILLS) --out $(RELIABILITY)/faults.json $(ARGS)
 
 lint: $(VENV)/.installed  ## Check the style of the code
 	$(VENV)/bin/ruff check .
