@@ -24,8 +24,8 @@ CONFIGS = sorted(
     str(path.relative_to(ROOT / 'configs'))
     for path in (ROOT / 'configs').glob('*/**/*.py')
     if '_base_' not in path.parts)
-# Batch of the recipe that real data is trained with, over all GPUs.
-PAPER_BATCH = 8
+# Batch of each method's recipe for real data, over all GPUs.
+PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32)
 # How much of the method's name, GPUs and batch, then what differs, the data.
 NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*_[a-z0-9-]+_(\d+)xb(\d+)'
                   r'(-[a-z0-9]+)+_[a-z0-9-]+-(\d+)x(\d+)\.py')
@@ -130,6 +130,9 @@ def shrink(cfg, data_root, work_dir):
         data_root (Path): Folder of the tiny set.
         work_dir (Path): Folder of the run.
     """
+    # Whether the neck brings its maps to a width of the head.
+    neck = cfg.model.get('neck') or {}
+    projects = neck.get('out_channels', WIDTH) is not None
     for key in ('language_encoder', 'backbone', 'neck', 'decode_head'):
         part = cfg.model.get(key)
         if part is None:
@@ -139,6 +142,11 @@ def shrink(cfg, data_root, work_dir):
                 f'model.{key} is a {part.type}: say in SMALL of '
                 'tests/test_configs.py what makes it small.')
         part.update(SMALL[part.type])
+        if part.get('trainable_layers') is not None:
+            part.trainable_layers = [0]
+    if not projects:
+        cfg.model.neck.out_channels = None
+        cfg.model.decode_head.in_channels = cfg.model.neck.channels
     side = 96 if cfg.model.backbone.get('window_size') == 12 else 64
     for part, pipeline in _pipelines(cfg).items():
         for transform in pipeline:
@@ -232,7 +240,8 @@ def test_conventions(name):
     assert gpus * batch == cfg.auto_scale_lr.base_batch_size
     assert cfg.auto_scale_lr.enable is False
     if 'synthetic' not in named.name:
-        assert cfg.auto_scale_lr.base_batch_size == PAPER_BATCH
+        paper_batch = PAPER_BATCH[Path(name).parts[0]]
+        assert cfg.auto_scale_lr.base_batch_size == paper_batch
     assert (int(parts[5]), int(parts[6])) == _size(cfg)
     if gpus > 1 and batch < 4:
         assert cfg.sync_bn == 'torch', 'batch norm of a few samples'

@@ -14,6 +14,7 @@ from mmseg.models.backbones import SwinTransformer
 from torch import nn
 from torch.nn import functional as F
 
+import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.apis.complexity import attention_flops, count_complexity
 from mmrefseg.models.language_encoders import bert_files
 
@@ -106,6 +107,17 @@ def test_published_size(bert_sized_vocab):
         assert part.flops / 1e9 == pytest.approx(flops, abs=0.06), name
     assert parts == {}
     assert complexity.language_params == 108_891_648
+
+
+def test_published_size_of_lavt(bert_sized_vocab):
+    """The same table: 118.71 M and 191.44 G, both met to two decimals."""
+    model = Config.fromfile(
+        ROOT / 'configs/lavt/lavt_swin-b_8xb4-40e_refcoco-480x480.py',
+        format_python_code=False).model
+    model.language_encoder.vocab = bert_sized_vocab
+    complexity = count_complexity(model, shape=(480, 480), tokens=20)
+    assert f'{complexity.params / 1e6:.2f}' == '118.71'
+    assert f'{complexity.flops / 1e9:.2f}' == '191.44'
 
 
 def test_backbone_counts_as_mmsegs_swin(small):

@@ -5,10 +5,13 @@ that ``data/README.md`` shows."""
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DATA_SAMPLERS, DATASETS, init_default_scope
+from mmengine.registry import (DATA_SAMPLERS, DATASETS, TRANSFORMS,
+                               init_default_scope)
 from mmengine.runner import Runner
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / '_base_' / 'datasets'
@@ -55,17 +58,21 @@ def _make_tree(name, write, parts):
 
 
 def test_all_sets_have_a_config_of_both_sizes():
-    assert set(CONFIGS) == {'jsonl_refs', *TREES} | {f'{x}_480' for x in TREES}
+    assert set(CONFIGS) == {'jsonl_refs', *TREES, 'refcoco_480_pillow'} | {
+        f'{x}_480'
+        for x in TREES
+    }
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config_reads_the_documented_tree(name, tmp_path, monkeypatch,
                                           write_refer_set, tiny_refer_parts):
     monkeypatch.chdir(tmp_path)
-    _make_tree(name.removesuffix('_480'), write_refer_set, tiny_refer_parts)
+    _make_tree(
+        name.partition('_480')[0], write_refer_set, tiny_refer_parts)
     init_default_scope('mmrefseg')
     cfg = Config.fromfile(FOLDER / f'{name}.py')
-    size = 480 if name.endswith('_480') else 448
+    size = 480 if '_480' in name else 448
     counts = []
     for part in ('train', 'val', 'test'):
         loader = cfg[f'{part}_dataloader']
@@ -106,6 +113,22 @@ def test_pipelines_keep_left_on_the_left(name):
         assert cfg[f'{part}_dataloader'].sampler.type == (
             'OneSentencePerRefSampler' if part == 'train' else
             'DefaultSampler')
+
+
+def test_pillow_resizes_where_it_is_asked_to(tiny_refer_root):
+    """As ``PIL.Image.resize`` does it: shrinking averages."""
+    init_default_scope('mmrefseg')
+    cfg = Config.fromfile(FOLDER / 'refcoco_480_pillow.py')
+    for part in ('train', 'test'):
+        pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
+        resize = dict(next(x for x in pipeline if x.type == 'Resize'))
+        assert resize.pop('backend') == 'pillow'
+        image = Image.open(sorted((tiny_refer_root / 'images').iterdir())[0])
+        resize['scale'] = (40, 30)
+        done = TRANSFORMS.build(dict(resize, backend='pillow'))(
+            dict(img=np.asarray(image), img_shape=image.size[::-1]))
+        expected = image.resize((40, 30), Image.BILINEAR)
+        assert np.array_equal(done['img'], np.asarray(expected))
 
 
 def test_runner_builds_the_loader(tiny_refer_root):

@@ -1,0 +1,327 @@
+# Licensed under the Apache License, Version 2.0.
+"""Official checkpoints of LAVT in the names of this package.
+
+They come in two kinds: ``lavt`` holds the segmentor as ``model`` and BERT as
+``bert_model``; ``lavt_one`` holds both as ``model``, BERT under
+``text_encoder.``. The converted model computes the same function.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import os.path as osp
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+from transformers import BertConfig, BertModel
+
+from mmrefseg.fileio import write_atomically
+from mmrefseg.models.language_encoders.bert_files import read_architecture
+from mmrefseg.models.meta import meta_device
+from mmrefseg.registry import MODELS
+from mmrefseg.version import __version__
+from .checkpoint import StateDict
+from .init_model import ModelType, load_config, scope_of
+from .lavt_names import (BERT, in_our_order, official_name, official_shape,
+                         position_index)
+
+DEFAULT_CONFIG = 'lavt_swin-b-w12_8xb4-40e_refcoco-480x480'
+
+# In the file and of no use here; names in BERT and why.
+_DROPPED = {
+    'pooler.dense.weight': 'LAVT reads the words, not the pooled sentence',
+    'pooler.dense.bias': 'LAVT reads the words, not the pooled sentence',
+    'embeddings.position_ids': 'the numbers from 0 on',
+}
+_INDEX = 'relative_position_index'
+_TABLE = 'relative_position_bias_table'
+_STEPS = 'num_batches_tracked'
+_NAMED = 40  # tensors that a message lists
+
+
+@dataclass
+class LavtReport:
+    """What became of the tensors of an official checkpoint.
+
+    Attributes:
+        kind (str): 'lavt' or 'lavt_one'.
+        names (dict[str, str]): Names in the file to ours.
+        dropped (dict[str, str]): Names in the file that have no place here,
+            and why.
+        added (list[str]): Names of ours that the file leaves out because
+            they are not learned.
+    """
+    kind: str
+    names: Dict[str, str] = field(default_factory=dict)
+    dropped: Dict[str, str] = field(default_factory=dict)
+    added: List[str] = field(default_factory=list)
+
+
+def convert_lavt_checkpoint(path: str,
+                            out: str,
+                            *,
+                            config: ModelType = DEFAULT_CONFIG,
+                            cfg_options: Optional[dict] = None,
+                            trusted: bool = False) -> LavtReport:
+    """Make a checkpoint of this package of an official one of LAVT.
+
+    Args:
+        path (str): The official checkpoint.
+        out (str): The ``.pth`` file to write: weights and config.
+        config (str | Config): Config of the model, see
+            :func:`~mmrefseg.apis.init_model`. Its window and widths must be
+            those of the file. Defaults to Swin-B with windows of 12.
+        cfg_options (dict, optional): Settings to change in it, their names
+            with dots.
+        trusted (bool): Also read a file that can run code.
+
+    Returns:
+        LavtReport: What became of each tensor.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no checkpoint of LAVT, or does not fit the config;
+            the message lists the tensors.
+    """
+    if osp.exists(out) and osp.samefile(path, out):
+        raise ValueError(f'{out} is the official checkpoint itself: give '
+                         'another name for the converted one.')
+    cfg, _ = load_config(config)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    checkpoint = read_lavt_checkpoint(path, trusted=trusted)
+    try:
+        weights, report = convert_lavt_state_dict(checkpoint, cfg)
+    except ValueError as error:
+        raise ValueError(f'{path} cannot be converted: {error}') from error
+    meta = dict(
+        mmrefseg_version=__version__,
+        converted_from=f'{osp.basename(path)} ({report.kind})',
+        cfg=cfg.pretty_text)
+    buffer = io.BytesIO()
+    torch.save(dict(state_dict=weights, meta=meta), buffer)
+    write_atomically(out, buffer.getvalue())
+    return report
+
+
+def read_lavt_checkpoint(path: str, *, trusted: bool = False) -> Mapping:
+    """Read an official checkpoint without running anything that is in it.
+
+    Beside tensors and plain data the command line that it was trained by, an
+    ``argparse.Namespace``, is admitted.
+
+    Args:
+        path (str): The file.
+        trusted (bool): Also read a file that can run code.
+
+    Returns:
+        Mapping: What it holds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, or holds more than plain data.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'There is no checkpoint {path}.')
+    try:
+        with _admit_namespace():
+            content = torch.load(
+                path, map_location='cpu', weights_only=not trusted)
+    except Exception as error:  # zip and pickle have their own
+        asked = re.search(r'GLOBAL (\S+)', str(error))
+        if asked is None:
+            raise ValueError(f'{path} cannot be read: it is damaged, or no '
+                             'checkpoint at all.') from error
+        raise ValueError(
+            f"{path} asks for '{asked[1]}', which is more than plain data "
+            'and may run code (PyTorch before 2.5 takes the command line of '
+            'every official file for such). If you trust its source, add '
+            '--trusted.') from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} holds a {type(content).__name__}, not a '
+                         'checkpoint of LAVT.')
+    return content
+
+
+@contextlib.contextmanager
+def _admit_namespace() -> Iterator[None]:
+    admit = getattr(torch.serialization, 'safe_globals', None)
+    if admit is None:
+        yield
+        return
+    with admit([argparse.Namespace]):
+        yield
+
+
+def convert_lavt_state_dict(checkpoint: Mapping,
+                            config: Config) -> Tuple[StateDict, LavtReport]:
+    """Convert the weights of an official checkpoint.
+
+    Args:
+        checkpoint (Mapping): What an official file holds. Only the weights
+            and, of the command line, the number of heads are looked at.
+        config (Config): Config of the model that is to take them.
+
+    Returns:
+        tuple[dict, LavtReport]: Weights that load into the model without
+        gaps, and what became of each tensor.
+
+    Raises:
+        ValueError: It is no checkpoint of LAVT, or a tensor is unexpected,
+            missing or of another shape; the message lists them.
+    """
+    given, kind = _unpack(checkpoint)
+    _check_heads(checkpoint.get('args'))
+    report = LavtReport(kind)
+    for end, why in _DROPPED.items():
+        if _without_use(end, given.get(BERT + end)):
+            report.dropped[_shown(BERT + end, kind)] = why
+            del given[BERT + end]
+    target = _target(config, given)
+    wanted = {official_name(name): name for name in target}
+    _compare(given, {name: target[wanted[name]] for name in wanted}, kind)
+
+    converted = {}
+    for official, name in wanted.items():
+        if official in given:
+            report.names[_shown(official, kind)] = name
+        else:
+            report.added.append(name)
+        if name.endswith(_INDEX):
+            converted[name] = position_index(len(target[name]))
+        elif official in given:
+            converted[name] = in_our_order(official, given[official])
+        else:
+            converted[name] = torch.zeros(
+                target[name].shape, dtype=target[name].dtype)
+    return converted, report
+
+
+def _without_use(end: str, tensor: Any) -> bool:
+    if not isinstance(tensor, Tensor):
+        return False
+    numbers = torch.arange(tensor.numel(), dtype=tensor.dtype)
+    return 'position_ids' not in end or torch.equal(tensor.flatten(), numbers)
+
+
+def _unpack(checkpoint: Mapping) -> Tuple[Dict[str, Any], str]:
+    """The tensors of a checkpoint, BERT's under ``text_encoder.``, and its
+    kind."""
+    model = checkpoint.get('model')
+    if not isinstance(model, Mapping) or not model:
+        held = ', '.join(f"'{key}'" for key in list(checkpoint)[:5])
+        raise ValueError("it is no checkpoint of LAVT: it has no 'model' "
+                         f"(it has {held or 'nothing'}).")
+    given = _without_wrapper(model)
+    inside = any(name.startswith(BERT) for name in given)
+    bert = checkpoint.get('bert_model')
+    if not inside and not isinstance(bert, Mapping):
+        raise ValueError(
+            "it has no BERT: neither 'bert_model' beside 'model' (as lavt "
+            f"files have) nor names with '{BERT}' in it (as lavt_one files "
+            'have).')
+    if inside and bert is not None:
+        raise ValueError("it has two BERTs, 'bert_model' and the names with "
+                         f"'{BERT}' in 'model'.")
+    if inside:
+        return given, 'lavt_one'
+    for name, value in _without_wrapper(bert).items():
+        given[BERT + name] = value
+    return given, 'lavt'
+
+
+def _without_wrapper(state_dict: Mapping) -> Dict[str, Any]:
+    """Without what a wrapper for several GPUs puts before each name."""
+    prefix = 'module.'
+    if all(name.startswith(prefix) for name in state_dict):
+        return {name[len(prefix):]: x for name, x in state_dict.items()}
+    return dict(state_dict)
+
+
+def _check_heads(args: Optional[argparse.Namespace]) -> None:
+    """Heads of the pixel-word attention: shapes do not tell them."""
+    heads = getattr(args, 'mha', None) or ''
+    if set(str(heads).split('-')) - {'', '1'}:
+        raise ValueError(f'it was trained with mha={heads}, heads of the '
+                         'pixel-word attention; PWAM has one.')
+
+
+def _target(config: Config, given: Mapping[str, Any]) -> StateDict:
+    """Names and shapes of a config's model. Built without tokenizer, so no
+    vocabulary is needed: the file tells how many words it has."""
+    model = copy.deepcopy(config.model)
+    encoder = model.pop('language_encoder')
+    arch = dict(read_architecture(encoder.get('pretrained')))
+    arch.update(encoder.get('arch') or {})
+    words = given.get(f'{BERT}embeddings.word_embeddings.weight')
+    if isinstance(words, Tensor) and words.dim() == 2:
+        arch['vocab_size'] = len(words)
+    with scope_of(config), meta_device():
+        bert = BertModel(BertConfig(**arch), add_pooling_layer=False)
+        model.backbone.language_channels = bert.config.hidden_size
+        target = MODELS.build(model).state_dict()
+    for name, tensor in bert.state_dict().items():
+        target[f'language_encoder.bert.{name}'] = tensor
+    return target
+
+
+def _shown(name: str, kind: str) -> str:
+    """A name as it stands in the file."""
+    if kind == 'lavt' and name.startswith(BERT):
+        return f'bert_model: {name[len(BERT):]}'
+    return name
+
+
+def _compare(given: Mapping[str, Any], wanted: Mapping[str, Tensor],
+             kind: str) -> None:
+    """Refuse a file that is not exactly what the model takes."""
+    problems: List[str] = []
+
+    def note(what: str, names: List[str]) -> None:
+        if names:
+            shown = names[:_NAMED]
+            if len(names) > _NAMED:
+                shown.append(f'and {len(names) - _NAMED} more')
+            problems.append(f'{len(names)} {what}: {", ".join(shown)}')
+
+    note('unexpected', [_shown(x, kind) for x in given if x not in wanted])
+    note('missing', [
+        _shown(x, kind) for x in wanted
+        if x not in given and not x.endswith((_INDEX, _STEPS))
+    ])
+    common = [name for name in wanted if name in given]
+    wrong = [
+        f'{_shown(x, kind)} ({_shape_of(given[x])} in the file, '
+        f'{_shape(official_shape(x, wanted[x]))} in the model)'
+        for x in common
+        if _shape_of(given[x]) != _shape(official_shape(x, wanted[x]))
+    ]
+    note('of another shape', wrong)
+    if not wrong:
+        note("not Swin's", [
+            name for name in common if name.endswith(_INDEX) and
+            not torch.equal(given[name], position_index(len(wanted[name])))
+        ])
+    if problems:
+        hint = ''
+        tables = [x for x in wanted if x.endswith(_TABLE) and x in given]
+        if tables and any(_TABLE in x for x in wrong):
+            window = (round(len(given[tables[0]])**0.5) + 1) // 2
+            hint = (f' Its windows are of {window}: give a config with '
+                    f'window_size={window}.')
+        raise ValueError('of its tensors ' + '; '.join(problems) + '.' + hint)
+
+
+def _shape(size: Tuple[int, ...]) -> str:
+    return ' x '.join(map(str, size)) or 'scalar'
+
+
+def _shape_of(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return _shape(tuple(value.shape))
+    return type(value).__name__

@@ -1,0 +1,121 @@
+# Licensed under the Apache License, Version 2.0.
+"""What the tensors of LAVT are called in its official checkpoints, and how
+they lie there."""
+
+import re
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+from mmrefseg.models.backbones.swin_weights import merging_order
+
+BERT = 'text_encoder.'
+
+# Parts of our names and of LAVT's.
+_SWIN = (
+    ('patch_embed.projection.', 'patch_embed.proj.'),
+    ('backbone.stages.', 'backbone.layers.'),
+    ('.attn.w_msa.', '.attn.'),
+    ('.ffn.layers.0.0.', '.mlp.fc1.'),
+    ('.ffn.layers.1.', '.mlp.fc2.'),
+)
+_BESIDE_SWIN = {
+    'fusions.visual_branch': 'fusion.vis_project.0',
+    'fusions.word_key': 'fusion.image_lang_att.f_key.0',
+    'fusions.visual_query': 'fusion.image_lang_att.f_query.0',
+    'fusions.word_value': 'fusion.image_lang_att.f_value.0',
+    'fusions.heard_out': 'fusion.image_lang_att.W.0',
+    'fusions.out': 'fusion.project_mm.0',
+    'gates.hidden': 'res_gate.0',
+    'gates.out': 'res_gate.2',
+}
+_LISTS = re.compile(r'backbone\.(fusions|gates)\.(\d+)\.(\w+)\.(\w+)')
+_DECODER = re.compile(r'neck\.blocks\.(\d+)\.(\d+)\.(conv|bn)\.(\w+)')
+_PREFIXES = {
+    'decode_head.conv_seg.': 'classifier.conv1_1.',
+    'language_encoder.bert.': BERT,
+}
+
+
+def official_name(name: str) -> str:
+    """LAVT's name of one of our tensors; BERT stands under ``BERT``.
+
+    Args:
+        name (str): Name in our state dict.
+
+    Returns:
+        str: Name in an official one.
+
+    Raises:
+        ValueError: LAVT has no such tensor.
+    """
+    part = _LISTS.fullmatch(name)
+    if part and f'{part[1]}.{part[3]}' in _BESIDE_SWIN:
+        theirs = _BESIDE_SWIN[f'{part[1]}.{part[3]}']
+        return f'backbone.layers.{part[2]}.{theirs}.{part[4]}'
+    part = _DECODER.fullmatch(name)
+    if part:
+        # conv1_4 is the first of two convolutions at the coarsest step.
+        step, place = int(part[1]) + 2, int(part[2]) + 1
+        return f'classifier.{part[3]}{place}_{step}.{part[4]}'
+    for ours, theirs in _PREFIXES.items():
+        if name.startswith(ours):
+            return theirs + name[len(ours):]
+    if not re.match(r'backbone\.(patch_embed|stages|norm\d)\.', name):
+        raise ValueError(f"the config is none of LAVT: its '{name}' has no "
+                         'place in an official checkpoint.')
+    for ours, theirs in _SWIN:
+        name = name.replace(ours, theirs)
+    return name
+
+
+def official_shape(official: str, ours: Tensor) -> Tuple[int, ...]:
+    """Shape that one of our tensors has in an official checkpoint.
+
+    Args:
+        official (str): Its name there.
+        ours (Tensor): The tensor here; its values do not matter.
+
+    Returns:
+        tuple[int, ...]: The shape. Projections of the fusion are convolutions
+        over a sequence there, so their weights have one side more.
+    """
+    sequence = '.fusion.' in official and ours.dim() == 2
+    return (*ours.shape, 1) if sequence else tuple(ours.shape)
+
+
+def in_our_order(official: str, tensor: Tensor) -> Tensor:
+    """A tensor of an official checkpoint as it lies here.
+
+    Args:
+        official (str): Its name there.
+        tensor (Tensor): Of the official shape.
+
+    Returns:
+        Tensor: A copy. The inputs of patch merging stand in mmseg's order.
+    """
+    if '.fusion.' in official and tensor.dim() == 3:
+        tensor = tensor[..., 0]
+    if '.downsample.' in official:
+        tensor = tensor[..., merging_order(tensor.shape[-1])]
+    # Not a view into a larger tensor, which would be written whole.
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
+
+
+def position_index(tokens: int) -> Tensor:
+    """Rows of a relative position table for the pixels of a window.
+
+    Args:
+        tokens (int): Pixels of a window of side ``M``, ``M^2``.
+
+    Returns:
+        Tensor: ``M^2 x M^2``, int64: for each pixel and each that it looks
+        at the row of ``(2 M - 1)^2``.
+    """
+    window = round(tokens**0.5)
+    pixels = torch.arange(tokens)
+    row, column = (
+        place[:, None] - place[None, :] + window - 1
+        for place in (pixels // window, pixels % window))
+    return row * (2 * window - 1) + column
