@@ -315,6 +315,25 @@ class TestCache:
                 got.words, expected.words, atol=1e-12, rtol=0)
         assert 'cache' not in ''.join(cached.state_dict())
 
+    def test_training_is_the_same(self, build):
+        """What learns from the features does not notice the cache, neither
+        when a sentence is new nor when it comes again."""
+        learnt = []
+        for cache in (False, True):
+            encoder = build(frozen=True, cache=cache)
+            holder = torch.nn.ModuleList([encoder]).train()
+            torch.manual_seed(0)
+            head = torch.nn.Linear(encoder.out_channels, 1)
+            optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+            for texts in (TEXTS[:2], TEXTS[1:], TEXTS, TEXTS[::-1]):
+                words = holder[0](texts).words
+                assert not words.requires_grad
+                optimizer.zero_grad()
+                head(words).square().mean().backward()
+                optimizer.step()
+            learnt.append(head.weight.detach())
+        torch.testing.assert_close(*learnt, atol=1e-6, rtol=0)
+
     def test_encodes_each_sentence_once(self, build, monkeypatch):
         encoder = build(frozen=True, cache=True)
         seen = []

@@ -70,7 +70,7 @@ def test_safetensors(folder, log):
 
 
 @pytest.mark.parametrize('prefix', ['', 'bert.', 'module.bert.'])
-def test_old_pytorch_model_bin(folder, prefix):
+def test_old_pytorch_model_bin(folder, log, prefix):
     expected = _expected(folder)
     state_dict = {}
     for name, tensor in load_file(str(folder / 'model.safetensors')).items():
@@ -80,10 +80,15 @@ def test_old_pytorch_model_bin(folder, prefix):
         name = name.replace('LayerNorm.bias', 'LayerNorm.beta')
         state_dict[name] = tensor
     state_dict[f'{prefix}embeddings.position_ids'] = torch.arange(40)[None]
+    for name in (f'{prefix}pooler.dense', 'cls.seq_relationship'):
+        state_dict[f'{name}.weight'] = torch.ones(16, 16)
+        state_dict[f'{name}.bias'] = torch.ones(16)
     os.remove(folder / 'model.safetensors')
     torch.save(state_dict, str(folder / 'pytorch_model.bin'))
     torch.testing.assert_close(
         _features(pretrained=str(folder)), expected, atol=1e-6, rtol=0)
+    # Heads are expected and not worth a word.
+    assert log == [f"BERT: loaded 53 tensors of '{folder}'."]
 
 
 def test_half_precision_file(folder):

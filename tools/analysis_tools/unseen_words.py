@@ -99,15 +99,15 @@ def main() -> None:
         for line in measure_unseen_words(
                 model, dataset, groups, batch_size=args.batch_size):
             lines.append(line)
+            if args.out:  # after each, so that a run may be cut short
+                text = json.dumps([x._asdict() for x in lines], indent=1)
+                write_atomically(args.out, text.encode() + b'\n')
             if line.shown == UNSEEN:
                 print(f'{line.group}: mIoU {line.change:+.1f} on '
                       f'{line.sentences} sentences', flush=True)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f'error: {error}') from None
     print(format_unseen_words(lines))
-    if args.out:
-        text = json.dumps([line._asdict() for line in lines], indent=1)
-        write_atomically(args.out, text.encode() + b'\n')
 
 
 if __name__ == '__main__':
