@@ -113,19 +113,22 @@ def _read_objects(
     image, and the names of the categories."""
 
     def slim(record: dict) -> Optional[dict]:
-        unwanted = 'segmentation' in record and (
-            record.get('image_id') not in images or record.get('iscrowd'))
-        return None if unwanted else record
+        if 'segmentation' not in record:
+            return record
+        image = record.get('image_id')
+        wanted = isinstance(image, (int, str)) and image in images
+        return record if wanted and not record.get('iscrowd') else None
 
     with open(path, encoding='utf-8') as file:
         content = json.load(file, object_hook=slim)
     records: Dict[Any, List[tuple]] = {image: [] for image in images}
-    for ann in filter(None, content['annotations']):
-        if 'segmentation' in ann:
+    for ann in content['annotations']:
+        if isinstance(ann, dict) and 'segmentation' in ann:
             records[ann['image_id']].append(
-                (ann['id'], ann.get('category_id'), ann['segmentation']))
+                (ann.get('id'), ann.get('category_id'), ann['segmentation']))
     names = {
         x['id']: str(x.get('name', x['id']))
         for x in content.get('categories', [])
+        if isinstance(x, dict) and isinstance(x.get('id'), (int, str))
     }
     return records, names

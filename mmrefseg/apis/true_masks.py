@@ -39,8 +39,14 @@ class TrueMasks:
         """Height and width of a sentence's image."""
         item = self.items[index]
         if 'height' not in item:
-            with Image.open(item['img_path']) as image:
-                item['width'], item['height'] = image.size
+            try:
+                with Image.open(item['img_path']) as image:
+                    item['width'], item['height'] = image.size
+            except OSError as error:
+                raise ValueError(
+                    f'The size of image {item["img_path"]} cannot be read '
+                    f'({error}), but the mask of sentence {item["sent_id"]} '
+                    'must have it.') from None
         return item['height'], item['width']
 
     def compared_at(self, index: int) -> Tuple[int, int]:

@@ -222,11 +222,14 @@ def test_negative_sentences_of_r_refcoco(tiny_refer_parts, write_refer_set,
     root = write_refer_set(tmp_path / 'set', refs)
     dataset = open_split(
         str(root), split=['testA'], images=str(root / 'images'))
-    folder = write_masks(tmp_path / 'masks', {9: MASKS[9], 10: MASKS[10]})
-    got = evaluate_masks(
-        dataset, folder, convention=settle(no_target='rris')).metrics
-    assert got['mRR'] == 0. and got['mIoU_ref'] == 100.
-    assert got['rIoU'] == 100 * (TALL_AREA / (TALL_AREA + RIGHT_AREA))
+    folder = write_masks(tmp_path / 'masks', {9: MASKS[9], 10: MASKS[9]})
+    result = evaluate_masks(
+        dataset, folder, convention=settle(no_target='rris'))
+    got = result.metrics
+    assert got['mRR'] == 0. and got['mIoU_ref'] == 100. and got['rIoU'] == 50.
+    # the ref's own thing is what the second sentence does not mean
+    assert result.sentences[0].other is None
+    assert result.sentences[1].other.ann_id == 41
 
 
 def test_json_lines(tmp_path):
@@ -248,6 +251,9 @@ def test_json_lines(tmp_path):
     assert result.metrics['P0.5'] == 100 * 2 / 3
     assert result.sentences[0].other is None
     assert result.sentences[1].other.ann_id == 'ref 3'
+    (tmp_path / 'a.jpg').write_bytes(b'')
+    with pytest.raises(ValueError, match=r'size of image .*a\.jpg cannot be'):
+        evaluate_masks(dataset, folder)
 
 
 def test_damaged_other_objects_are_told(tiny_refer_parts, write_refer_set,
