@@ -40,7 +40,11 @@ _INSTALL_OFFICIAL = {
 # What mmseg, mmcv and mmengine print and warn of though nothing is wrong.
 _NOISE_PRINTED = re.compile(r'^Could not import OneDL\n', re.MULTILINE)
 _NOISE_WARNED = (r'Fail to import ``MultiScaleDeformableAttention``',
-                 'pkg_resources is deprecated as an API')
+                 'pkg_resources is deprecated as an API',
+                 # mmseg's advice, which LAVT does not follow: it aligns corners
+                 # and weighs classes, and no label is ignored here.
+                 'When align_corners=True, the output would more aligned',
+                 'Default ``avg_non_ignore`` is False')
 
 
 def _installed() -> Dict[str, Version]:

@@ -133,7 +133,7 @@ def read_lavt_checkpoint(path: str, *, trusted: bool = False) -> Mapping:
             content = torch.load(
                 path, map_location='cpu', weights_only=not trusted)
     except Exception as error:  # zip and pickle have their own
-        asked = re.search(r'GLOBAL (\S+)', str(error))
+        asked = re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error))
         if asked is None:
             raise ValueError(f'{path} cannot be read: it is damaged, or no '
                              'checkpoint at all.') from error
