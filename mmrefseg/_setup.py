@@ -41,8 +41,8 @@ _INSTALL_OFFICIAL = {
 _NOISE_PRINTED = re.compile(r'^Could not import OneDL\n', re.MULTILINE)
 _NOISE_WARNED = (r'Fail to import ``MultiScaleDeformableAttention``',
                  'pkg_resources is deprecated as an API',
-                 # mmseg's advice, which LAVT does not follow: it aligns corners
-                 # and weighs classes, and no label is ignored here.
+                 # mmseg's advice, which LAVT does not follow: it aligns
+                 # corners and weighs classes, and no label is ignored here.
                  'When align_corners=True, the output would more aligned',
                  'Default ``avg_non_ignore`` is False')
 
