@@ -30,6 +30,7 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline, **changes))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **changes))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline, **changes))
 
-# gIoU, cIoU, N-acc and T-acc beside the classic scores
-val_evaluator = dict(no_target='rela')
-test_evaluator = dict(no_target='rela')
+# gIoU, cIoU, N-acc and T-acc beside the classic scores; of sentences that mean
+# nothing also by what is wrong in them
+val_evaluator = dict(no_target='rela', breakdown=('kind', 'wrong'))
+test_evaluator = dict(no_target='rela', breakdown=('kind', 'wrong'))
