@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Kills training runs, fills the disk, and takes processes away.
+"""Kills training runs, fills the disk, and takes processes away. Linux.
 
 Usage:
     python tests/faults/run.py [--kills 20] [--seed 0] [--out FILE.json]

@@ -168,7 +168,9 @@ class InstancesValues(Kind):
     share = 13
 
     def draw(self, draw):
-        return change_tree(draw, tiny._instances(), plain_values)
+        # Its outlines are the module's own.
+        instances = copy.deepcopy(tiny._instances())
+        return change_tree(draw, instances, plain_values)
 
     def run(self, case):
         try:

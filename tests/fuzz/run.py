@@ -6,7 +6,7 @@ Usage:
         [--out FILE.json] [--keep FOLDER]
 
 Each kind runs in a process of its own, so that a crash is told, with a limit
-of time and memory for each case. The cases follow from the seed alone.
+of time and memory for each case. The cases follow from the seed alone. Linux.
 """
 
 import argparse

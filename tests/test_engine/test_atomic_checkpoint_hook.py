@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Checkpoints are whole or absent, and resuming finds the newest whole one."""
 
+import errno
 import os
 import uuid
 
@@ -221,6 +222,50 @@ def test_atomic_write_replaces_and_leaves_nothing(tmp_path):
     fileio.write_atomically(str(path), b'two')
     assert path.read_bytes() == b'two'
     assert os.listdir(path.parent) == ['b.txt']
+
+
+class FullDisk:
+    """A file that takes half of what is written to it."""
+
+    def __init__(self, path, mode):
+        self.file = open(path, mode)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, data):
+        self.file.write(data[:len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / 'b.txt'
+    fileio.write_atomically(path, b'one')
+    monkeypatch.setattr(fileio, 'open', FullDisk, raising=False)
+    with pytest.raises(OSError) as info:
+        fileio.write_atomically(path, b'three')
+    assert info.value.errno == errno.ENOSPC
+    for piece in (str(path), '5 bytes', 'No space left', 'make room'):
+        assert piece in str(info.value)
+    assert path.read_bytes() == b'one'
+    assert os.listdir(tmp_path) == ['b.txt']
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    make_runner(tmp_path, epochs=1, scores=(1, )).train()
+    before = (tmp_path / 'epoch_1.pth').read_bytes()
+    runner = make_runner(tmp_path, epochs=2, resume=True, scores=(2, ))
+    monkeypatch.setattr(fileio, 'open', FullDisk, raising=False)
+    with pytest.raises(OSError, match='epoch_2.pth.*could not be written'):
+        runner.train()
+    monkeypatch.undo()
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == before
+    runner = make_runner(tmp_path, epochs=2, resume=True, scores=(2, ))
+    runner.train()
+    assert runner.epoch == 2 and (tmp_path / 'epoch_2.pth').exists()
 
 
 def test_backend_is_known_to_mmengine(tmp_path):
