@@ -160,8 +160,8 @@ def as_csv(rows: Sequence[Row], results: Results,
 
 def plot(path: str, rows: Sequence[Row], results: Results,
          metric: str = 'oIoU') -> None:
-    """Draw each seed as a point, each row's mean as a bar, and the published
-    numbers beside them.
+    """Draw each seed as a point, each row's mean and deviation around it, and
+    the published numbers beside them.
 
     Args:
         path (str): PNG file.
@@ -180,13 +180,14 @@ def plot(path: str, rows: Sequence[Row], results: Results,
         for place, row in enumerate(rows):
             values = [m[metric] for m in results[row.name].values()]
             mean, deviation = spread(values)
-            ours.barh(place, mean, height=0.6, color='#9ecae1',
-                      xerr=None if math.isnan(deviation) else deviation)
+            ours.errorbar(mean, place,
+                          xerr=None if math.isnan(deviation) else deviation,
+                          fmt='|', markersize=18, capsize=4, color='#9ecae1',
+                          markeredgewidth=3, linewidth=2)
             ours.plot(values, [place] * len(values), 'o', color='#08519c',
                       markersize=4)
             if metric in row.published:
-                theirs.barh(place, row.published[metric], height=0.6,
-                            color='#d9d9d9')
+                theirs.plot(row.published[metric], place, 'D', color='#636363')
         ours.set_yticks(range(len(rows)),
                         [f'{row.name}: {row.what}' for row in rows])
         ours.invert_yaxis()
