@@ -219,6 +219,8 @@ def main():
         count = -(-args.cases * KINDS[name].share // shares)
         figures[name] = found = try_kind(
             name, count, args.seed, args.only, args.keep)
+        print(f'{name}: {found["tried"]} tried, {len(found["faults"])} faults',
+              flush=True)
         table.add_row([
             name, found['tried'], found['refused'], found['accepted'],
             sum(x['times'] for x in found['faults'].values()),
