@@ -6,6 +6,7 @@ hashed, printed, pickled and opened, so that nothing further on stumbles.
 """
 
 import math
+import reprlib
 from typing import Any
 
 _LARGEST_ID = 2**63
@@ -45,3 +46,11 @@ def is_note(value: Any, depth: int = 3) -> bool:
 def _is_whole(text: str) -> bool:
     """Whether a text has no lone surrogates."""
     return not any('\ud800' <= char <= '\udfff' for char in text)
+
+
+def show(value: Any) -> str:
+    """A value for a message, cut short."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python prints no number of thousands of digits
+        return f'a {type(value).__name__} too large to be printed'

@@ -3,14 +3,13 @@
 
 import logging
 import os.path as osp
-import reprlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmengine.logging import print_log
 
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
-from .field_checks import is_id, is_note
+from .field_checks import is_id, is_note, show
 from .leak_list import images_to_exclude, keep_others
 from .ref_dataset import BaseRefDataset, join
 from .refer_files import (REFS_NAMES, choose_splits, find_refs_file,
@@ -287,4 +286,4 @@ class RefCOCODataset(BaseRefDataset):
 
 def _print_id(value: Any) -> str:
     """An id, or what stands in its place, for a message."""
-    return str(value) if is_id(value) else reprlib.repr(value)
+    return str(value) if is_id(value) else show(value)

@@ -16,7 +16,6 @@
 import json
 import os.path as osp
 import re
-import reprlib
 from collections import Counter
 from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
                     Set, Tuple)
@@ -24,7 +23,7 @@ from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
 from mmengine import fileio
 
 from .annotation_store import AnnotationStore
-from .field_checks import is_file_name, is_id, is_length, is_note
+from .field_checks import is_file_name, is_id, is_length, is_note, show
 from .plain_pickle import loads_plain_pickle
 
 KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
@@ -202,7 +201,7 @@ def annotations_of(ref: dict, path: str) -> Tuple[Any, ...]:
             NO_TARGET in ids and len(ids) > 1):
         raise ValueError(
             f'Ref {ref["ref_id"]} of {path} has ann_id '
-            f'{reprlib.repr(ref["ann_id"])!r}, where an id, a list of ids, or '
+            f'{show(ref["ann_id"])!r}, where an id, a list of ids, or '
             '[-1] for no target is expected: correct the file, see '
             'docs/data.md.')
     return () if ids == (NO_TARGET, ) else ids
@@ -256,7 +255,7 @@ def read_instances(path: str,
         ]
         if missing:
             raise ValueError(f'An image of {path} lacks {", ".join(missing)}: '
-                             f'{reprlib.repr(image)}.')
+                             f'{show(image)}.')
         _check_image(image, path)
     kept = [
         x for x in content['annotations']
@@ -307,18 +306,18 @@ def _check_image(image: dict, path: str) -> None:
     """Whether the record of an image can be used."""
     where = f'An image of {path}'
     if not is_id(image['id']):
-        raise ValueError(f'{where} has the id {reprlib.repr(image["id"])}, '
+        raise ValueError(f'{where} has the id {show(image["id"])}, '
                          'which is neither a number nor a text: correct the '
                          'file.')
     where = f'Image {image["id"]} of {path}'
     if not is_file_name(image['file_name']):
         raise ValueError(f'{where} has the file_name '
-                         f'{reprlib.repr(image["file_name"])}, which no file '
+                         f'{show(image["file_name"])}, which no file '
                          'can have: correct the file.')
     for key in ('height', 'width'):
         if not is_length(image[key]):
             raise ValueError(f'{where} has the {key} '
-                             f'{reprlib.repr(image[key])}, which is no number '
+                             f'{show(image[key])}, which is no number '
                              'of pixels: correct the file.')
 
 

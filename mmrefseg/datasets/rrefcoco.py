@@ -1,9 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences mean nothing."""
 
-import reprlib
-
 from mmrefseg.registry import DATASETS
+from .field_checks import show
 from .refcoco import RefCOCODataset
 
 
@@ -34,7 +33,7 @@ class RRefCOCODataset(RefCOCODataset):
         if exist not in (True, False):
             raise ValueError(
                 f'{where}: sentence {sentence.get("sent_id")} has '
-                f'exist={reprlib.repr(exist)}, which is neither true nor '
+                f'exist={show(exist)}, which is neither true nor '
                 'false: correct the file, see docs/data.md.')
         fields.update(exist=bool(exist), no_target=not exist)
         return fields

@@ -66,6 +66,8 @@ def _fitting(value, random):
     """A number near the one that is there."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return -value  # no float is as large, and no text as long
     return random.choice((-value, value + 1, value - 1, value * 1000,
                           value * 0.5, float(value), str(value), [value]))
 

@@ -48,6 +48,10 @@ REFS = {
     'id of a megabyte': ((0, 'ref_id'), 10**6000, 'Ref number 0'),
     'id with half a character': ((0, 'ref_id'), '\ud800', 'Ref number 0'),
     'id of a sentence': ((0, 'sentences', 0, 'sent_id'), [1], 'sent_id'),
+    'id of a sentence of a megabyte': ((0, 'sentences', 0), {
+        'sent_id': 10**6000,
+        'raw': ' '
+    }, 'too large to be printed'),
     'text with half a character': ((0, 'sentences', 0, 'raw'), 'a\udc80',
                                    'lone surrogate'),
     'text without a sign': ((0, 'sentences', 0, 'raw'), '\x00\u200b',
