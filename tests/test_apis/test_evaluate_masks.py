@@ -13,6 +13,7 @@ from mmrefseg.apis.mask_report import format_evaluation, write_evaluation
 from mmrefseg.apis.open_split import open_split
 from mmrefseg.evaluation.breakdowns import Breakdown
 from mmrefseg.evaluation.conventions import settle
+from mmrefseg.visualization import draw_referring_overlay
 
 SIDE = 65
 # Two objects of image 4, as the tiny set has them: x0, y0, x1, y1.
@@ -272,7 +273,7 @@ def test_damaged_other_objects_are_told(tiny_refer_parts, write_refer_set,
     assert '1 objects' in told[0] and 'annotation 99' in told[0]
 
 
-def test_files(tests_of_image_4, tmp_path):
+def test_files(tests_of_image_4, tiny_refer_root, tmp_path):
     result = evaluate_masks(
         tests_of_image_4,
         write_masks(tmp_path / 'masks', MASKS),
@@ -292,13 +293,10 @@ def test_files(tests_of_image_4, tmp_path):
     assert [x.rsplit('/')[-1] for x in files[2:]] == [
         '001_ref6_sent10.png', '002_ref7_sent11.png', 'overview.png'
     ]
-    # the worst: the prediction is tinted where the right thing lies
-    picture = cv2.imread(files[2]).astype(int)
-    scale = picture.shape[1] / SIDE
-    banner = picture.shape[0] - round(SIDE * scale)
-    assert banner > 20
-
-    def at(x, y):
-        return picture[banner + round(y * scale), round(x * scale)]
-
-    assert at(47, 25)[2] - at(47, 25)[0] > at(19, 30)[2] - at(19, 30)[0] + 20
+    # below the banner: the image, the mask on the wrong thing, the true one
+    image = cv2.imread(str(tiny_refer_root / 'images' / 'img_4.jpg'))
+    drawn = draw_referring_overlay(image[..., ::-1], MASKS[10], None,
+                                   box(*TALL))[..., ::-1]
+    picture = cv2.imread(files[2])
+    assert picture.shape[0] > drawn.shape[0] + 20
+    assert (picture[-drawn.shape[0]:] == drawn).all()
