@@ -398,7 +398,7 @@ class TestImagesAndTexts:
         (Image.new('I;16', (4, 4)), 'star', ValueError, 'more than 8 bits'),
         ('PHOTO', '', ValueError, r"photo.png is empty \(''\)"),
         ('PHOTO', ['star', ' \n'], ValueError, 'sentence for .*photo.png is'),
-        ('PHOTO', '\u200b', ValueError, 'has no word'),
+        ('PHOTO', '\u200b', ValueError, 'cannot be seen'),
         ('PHOTO', [], ValueError, 'There is no sentence for'),
         ('PHOTO', [[]], ValueError, 'There is no sentence for'),
         ('PHOTO', 5, TypeError, 'but int'),
@@ -440,7 +440,7 @@ class TestImagesAndTexts:
 
     def test_nothing_is_computed_before_all_sentences_are_right(
             self, inferencer, two_photos, tmp_path):
-        with pytest.raises(ValueError, match='other.*has no word'):
+        with pytest.raises(ValueError, match='other.*cannot be seen'):
             inferencer(two_photos, ['star', '\u200b'], out_dir=tmp_path / 'x')
         assert not (tmp_path / 'x').exists()
 
