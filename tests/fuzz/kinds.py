@@ -122,7 +122,9 @@ class RefsValues(Kind):
         refs, protocol = case
         try:
             content = pickle.dumps(refs, protocol)
-        except RecursionError:  # too deep to be written
+        except (RecursionError, ValueError):
+            # Too deep to be written, or a number too long for protocol 0,
+            # which writes digits.
             content = pickle.dumps([refs] if isinstance(refs, dict) else [], 2)
         self.write(self.refs_name, content)
         try:

@@ -45,9 +45,12 @@ pickled_values = st.one_of(
 
 def _places(tree):
     """Every (container, key) of a tree of dicts and lists."""
-    found, waiting = [], [tree]
+    found, waiting, seen = [], [tree], set()
     while waiting:
         node = waiting.pop()
+        if id(node) in seen:  # a change can put a list within itself
+            continue
+        seen.add(id(node))
         if isinstance(node, dict):
             keys = list(node)
         elif isinstance(node, list):
