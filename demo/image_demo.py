@@ -12,7 +12,7 @@ import argparse
 from prettytable import PrettyTable
 
 from mmrefseg.apis import RefSegInferencer
-from mmrefseg.apis.image_inputs import list_images
+from mmrefseg.apis.inference.image_inputs import list_images
 
 
 def parse_args() -> argparse.Namespace:

@@ -16,7 +16,7 @@ from torch import nn
 
 from mmrefseg._safe_globals import load_plain_checkpoint
 from mmrefseg.apis import RefSegInferencer, init_model
-from mmrefseg.apis.checkpoint import read_checkpoint
+from mmrefseg.apis.checkpoints.checkpoint import read_checkpoint
 from mmrefseg.models.backbones.swin_weights import load_swin_weights
 from mmrefseg.models.language_encoders.bert_weights import read_state_dict
 from mmrefseg.registry import MODELS

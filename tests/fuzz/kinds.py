@@ -28,8 +28,8 @@ from mutations import change_bytes, change_tree, pickled_values, plain_values
 from oracle import ACCEPTED, CLEAR, REFUSED, Fault, refusal
 from PIL import Image
 
-from mmrefseg.apis.image_inputs import list_images, pair_texts
-from mmrefseg.apis.inference_pipeline import InferencePipeline
+from mmrefseg.apis.inference.image_inputs import list_images, pair_texts
+from mmrefseg.apis.inference.pipeline import InferencePipeline
 from mmrefseg.datasets import (GRefCOCODataset, JSONLinesRefDataset,
                                RefCOCODataset, RRefCOCODataset)
 from mmrefseg.datasets.plain_pickle import loads_plain_pickle

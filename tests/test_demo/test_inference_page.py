@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmrefseg.apis import init_model, model_zoo, publish_model
+from mmrefseg.apis import init_model, publish_model
+from mmrefseg.apis.checkpoints import model_zoo
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs' / 'inference.md').read_text()

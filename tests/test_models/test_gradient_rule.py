@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmrefseg.apis.ablation import lay_over, read_rows
+from mmrefseg.apis.analysis.ablation import lay_over, read_rows
 from mmrefseg.models.fusion import pwam
 from mmrefseg.models.language_encoders.bert import UNTRAINED_PARAMETERS
 from mmrefseg.registry import MODELS

@@ -13,9 +13,8 @@ gRefCOCO or R-RefCOCO, or a .jsonl file of one's own data.
 import argparse
 from typing import List, Optional
 
-from mmrefseg.apis.evaluate_masks import evaluate_masks
-from mmrefseg.apis.mask_report import format_evaluation, write_evaluation
-from mmrefseg.apis.open_split import open_split
+from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
+                                           open_split, write_evaluation)
 from mmrefseg.evaluation.breakdowns import Breakdown
 from mmrefseg.evaluation.conventions import (CONVENTIONS, NO_TARGET_RULES,
                                              settle)

@@ -17,7 +17,7 @@ from typing import List, Optional
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-from mmrefseg.apis.complexity import count_complexity
+from mmrefseg.apis.analysis.complexity import count_complexity
 
 
 def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:

@@ -28,7 +28,7 @@ from typing import List, Optional
 
 from mmengine.config import DictAction
 
-from mmrefseg.apis import ablation, ablation_tables
+from mmrefseg.apis.analysis import ablation, ablation_tables
 from mmrefseg.fileio import write_atomically
 
 ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))

@@ -18,9 +18,9 @@ from mmengine.config import DictAction
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.apis import init_model
-from mmrefseg.apis.init_model import scope_of
-from mmrefseg.apis.unseen_words import (UNSEEN, format_unseen_words,
-                                        measure_unseen_words)
+from mmrefseg.apis.analysis.unseen_words import (UNSEEN, format_unseen_words,
+                                                 measure_unseen_words)
+from mmrefseg.apis.checkpoints.init_model import scope_of
 from mmrefseg.datasets.synthetic import UNSEEN_WORDS
 from mmrefseg.fileio import write_atomically
 from mmrefseg.registry import DATASETS

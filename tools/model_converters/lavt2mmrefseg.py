@@ -16,8 +16,8 @@ from collections import Counter
 from mmengine.config import DictAction
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
-from mmrefseg.apis.lavt_checkpoints import (DEFAULT_CONFIG,
-                                            convert_lavt_checkpoint)
+from mmrefseg.apis.checkpoints.lavt_checkpoints import (
+    DEFAULT_CONFIG, convert_lavt_checkpoint)
 
 
 def parse_args() -> argparse.Namespace:

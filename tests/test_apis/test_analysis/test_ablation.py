@@ -12,9 +12,9 @@ import cv2
 import pytest
 from mmengine.config import Config
 
-from mmrefseg.apis import ablation, ablation_tables
+from mmrefseg.apis.analysis import ablation, ablation_tables
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROWS = ROOT / 'configs' / 'mpg_lqgnet' / 'ablations' / 'rows.yml'
 
 # A command that trains nothing: it notes that it was called, and measures

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmrefseg.apis.evaluate_masks import evaluate_masks
-from mmrefseg.apis.mask_report import format_evaluation, write_evaluation
-from mmrefseg.apis.open_split import open_split
+from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
+                                           open_split, write_evaluation)
 from mmrefseg.evaluation.breakdowns import Breakdown
 from mmrefseg.evaluation.conventions import settle
 from mmrefseg.visualization import draw_referring_overlay
@@ -141,7 +140,7 @@ def test_what_is_refused_is_named(tests_of_image_4, tmp_path):
 def test_missing_ones_may_count_as_empty(tests_of_image_4, tmp_path,
                                          monkeypatch):
     told = []
-    monkeypatch.setattr('mmrefseg.apis.evaluate_masks.print_log',
+    monkeypatch.setattr('mmrefseg.apis.mask_evaluation.evaluate.print_log',
                         lambda text, **kwargs: told.append(text))
     folder = write_masks(tmp_path / 'masks', {9: MASKS[9]})
     result = evaluate_masks(tests_of_image_4, folder, missing='empty')
@@ -260,7 +259,7 @@ def test_json_lines(tmp_path):
 def test_damaged_other_objects_are_told(tiny_refer_parts, write_refer_set,
                                         tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr('mmrefseg.apis.image_objects.print_log',
+    monkeypatch.setattr('mmrefseg.apis.mask_evaluation.image_objects.print_log',
                         lambda text, **kwargs: told.append(text))
     refs, instances = tiny_refer_parts
     for ann in instances['annotations']:

@@ -14,7 +14,7 @@ from mmengine import fileio
 from .checkpoint import read_checkpoint
 
 METADATA = 'metadata.json'
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 _BOX = _PACKAGE / 'model_zoo'
 _CHECKPOINTS = ('.pth', '.pt', '.safetensors')
 

@@ -7,8 +7,8 @@ import math
 import statistics
 from typing import Dict, List, Sequence, Tuple
 
-from mmrefseg.apis.ablation import Row
 from mmrefseg.fileio import write_atomically
+from .ablation import Row
 
 METRICS = ('oIoU', 'mIoU', 'P0.5', 'P0.7', 'P0.9')
 # Metrics by the row's name and the seed.

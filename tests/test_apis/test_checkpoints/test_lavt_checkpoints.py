@@ -23,11 +23,11 @@ from mmengine.runner import load_checkpoint
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.apis import (RefSegInferencer, convert_lavt_checkpoint,
                            init_model, publish_model)
-from mmrefseg.apis.lavt_checkpoints import (convert_lavt_state_dict,
-                                            read_lavt_checkpoint)
+from mmrefseg.apis.checkpoints.lavt_checkpoints import (
+    convert_lavt_state_dict, read_lavt_checkpoint)
 from mmrefseg.registry import MODELS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / 'configs/lavt/lavt_swin-b-w12_8xb4-40e_refcoco-480x480.py'
 DEPTHS, HEADS, WIDTH, WINDOW = (2, 1, 2, 1), (1, 2, 4, 8), 8, 3
 BERT_WIDTH, BERT_LAYERS, BERT_HEADS, POSITIONS, VOCABULARY = 12, 2, 3, 24, 63

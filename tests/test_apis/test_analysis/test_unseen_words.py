@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from mmrefseg.apis import init_model
-from mmrefseg.apis.init_model import scope_of
-from mmrefseg.apis.unseen_words import (CONTROLS, Line, clustered_mean,
-                                        format_unseen_words,
-                                        measure_unseen_words)
+from mmrefseg.apis.analysis.unseen_words import (CONTROLS, Line,
+                                                 clustered_mean,
+                                                 format_unseen_words,
+                                                 measure_unseen_words)
+from mmrefseg.apis.checkpoints.init_model import scope_of
 from mmrefseg.registry import DATASETS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope='module')

@@ -12,14 +12,16 @@ from mmengine.config import Config
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from mmrefseg.apis import (RefSegInferencer, init_model, model_zoo,
-                           packaged_models, publish_model, read_metadata)
-from mmrefseg.apis.checkpoint import read_checkpoint
-from mmrefseg.apis.portable_config import make_portable
-from mmrefseg.apis.publish import read_metrics
-from mmrefseg.apis.weights_file import serialize_weights, tensors_digest
+from mmrefseg.apis import (RefSegInferencer, init_model, packaged_models,
+                           publish_model, read_metadata)
+from mmrefseg.apis.checkpoints import model_zoo
+from mmrefseg.apis.checkpoints.checkpoint import read_checkpoint
+from mmrefseg.apis.checkpoints.portable_config import make_portable
+from mmrefseg.apis.checkpoints.publish import read_metrics
+from mmrefseg.apis.checkpoints.weights_file import (serialize_weights,
+                                                    tensors_digest)
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOOL = ROOT / 'tools/model_converters/publish_model.py'
 PLACES = ('/home/', '/tmp/', 'somebody')
 

@@ -11,11 +11,12 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
 from mmengine.utils import digit_version
 
-from mmrefseg.apis import init_model, list_models, model_zoo
-from mmrefseg.apis.config_text import parse_config_text
+from mmrefseg.apis import init_model, list_models
+from mmrefseg.apis.checkpoints import model_zoo
+from mmrefseg.apis.checkpoints.config_text import parse_config_text
 from mmrefseg.models import ReferringEncoderDecoder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TORCH_26 = digit_version(torch.__version__) >= digit_version('2.6.0')
 
 
@@ -222,7 +223,7 @@ class TestWeights:
 
     def test_surplus_is_told(self, tiny_model, changed, monkeypatch):
         told = []
-        monkeypatch.setattr('mmrefseg.apis.checkpoint.print_log',
+        monkeypatch.setattr('mmrefseg.apis.checkpoints.checkpoint.print_log',
                             lambda *args, level: told.append((level, args[0])))
         path = changed(lambda content: content['state_dict'].update(
             {'auxiliary_head.x': torch.ones(2)}))

@@ -17,12 +17,13 @@ from torch import nn
 
 from mmrefseg.registry import INFERENCERS
 from mmrefseg.visualization import RefSegVisualizer
+from ..checkpoints.init_model import (ModelType, build_model, load_config,
+                                      scope_of)
+from ..checkpoints.model_zoo import list_models, packaged_models
 from .image_inputs import (ImageInput, ImagesType, TextsType, list_images,
                            pair_texts)
-from .inference_pipeline import InferencePipeline, Prepared
-from .inference_results import ResultWriter, describe_prediction
-from .init_model import ModelType, build_model, load_config, scope_of
-from .model_zoo import list_models, packaged_models
+from .pipeline import InferencePipeline, Prepared
+from .results import ResultWriter, describe_prediction
 
 
 @INFERENCERS.register_module()
@@ -229,7 +230,7 @@ class RefSegInferencer(BaseInferencer):
 
         Returns:
             list[dict]: See
-            :func:`~mmrefseg.apis.inference_results.describe_prediction`.
+            :func:`~mmrefseg.apis.inference.results.describe_prediction`.
         """
         return [describe_prediction(sample, threshold) for sample in preds]
 

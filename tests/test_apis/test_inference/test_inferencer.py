@@ -12,8 +12,9 @@ from mmengine.registry import DefaultScope
 from PIL import Image, ImageOps
 
 from mmrefseg.apis import RefSegInferencer, init_model
-from mmrefseg.apis.image_inputs import (ORIENTATION, list_images, pair_texts,
-                                        to_bgr, turn_upright)
+from mmrefseg.apis.inference.image_inputs import (ORIENTATION, list_images,
+                                                  pair_texts, to_bgr,
+                                                  turn_upright)
 from mmrefseg.datasets import RefCOCODataset
 
 SENTENCES = ['red square', 'the blue circle on the right', 'star']
@@ -38,7 +39,7 @@ def logged(monkeypatch):
     """Messages of the inferencer as (level, text)."""
     messages = []
     monkeypatch.setattr(
-        'mmrefseg.apis.inferencer.print_log',
+        'mmrefseg.apis.inference.inferencer.print_log',
         lambda text, logger=None, level=logging.INFO: messages.append(
             (level, text)))
     return messages

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmrefseg.apis.binary_images import read_binary_image
-from mmrefseg.apis.mask_predictions import open_predictions
+from mmrefseg.apis.mask_evaluation.binary_images import read_binary_image
+from mmrefseg.apis.mask_evaluation.mask_predictions import open_predictions
 
 MASK = np.zeros((6, 9), np.uint8)
 MASK[2:5, 3:8] = 1

@@ -93,7 +93,7 @@ def evaluate_masks(dataset: BaseRefDataset,
         dataset (BaseRefDataset): The sentences; its pipeline is not used.
         predictions (str): A folder of mask images, or a ``.json`` or
             ``.jsonl`` file of masks in COCO's format, see
-            :mod:`~mmrefseg.apis.mask_predictions`.
+            :mod:`~mmrefseg.apis.mask_evaluation.mask_predictions`.
         name (str, optional): How the files of a folder are called.
         convention (Convention, optional): How to compute. Its ``foreground``
             does not matter: masks are taken as they are.

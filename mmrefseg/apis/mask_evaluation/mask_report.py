@@ -18,7 +18,7 @@ from mmrefseg.visualization.overlay import (FAINT_COLOR, PREDICTION_COLOR,
                                             TEXT_COLOR, TRUTH_COLOR,
                                             add_banner)
 from mmrefseg.visualization.visualizer import file_safe
-from .evaluate_masks import MaskEvaluation, Sentence, is_miss
+from .evaluate import MaskEvaluation, Sentence, is_miss
 
 _IDS = ('image_id', 'ref_id', 'sent_id', 'text')
 _PAIRS = 10  # of the confusion that are shown

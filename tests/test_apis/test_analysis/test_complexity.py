@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
-from mmrefseg.apis.complexity import attention_flops, count_complexity
+from mmrefseg.apis.analysis.complexity import attention_flops, count_complexity
 from mmrefseg.models.language_encoders import bert_files
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG = str(ROOT / 'configs/_base_/models/mpg-lqgnet_swin-b.py')
 SMALL = dict(
     embed_dims=16,
