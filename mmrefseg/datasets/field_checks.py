@@ -5,7 +5,6 @@ Pickles and JSON hold anything. What gets past these checks can be compared,
 hashed, printed, pickled and opened, so that nothing further on stumbles.
 """
 
-import math
 import reprlib
 from typing import Any
 
@@ -27,8 +26,8 @@ def is_file_name(value: Any) -> bool:
 
 def is_length(value: Any) -> bool:
     """Whether a value can be a height or a width."""
-    return isinstance(value, (int, float)) and math.isfinite(
-        value) and 0 < value < _LARGEST_ID
+    # NaN is no number between the two; math.isfinite fails at huge integers.
+    return isinstance(value, (int, float)) and 0 < value < _LARGEST_ID
 
 
 def is_note(value: Any, depth: int = 3) -> bool:

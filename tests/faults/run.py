@@ -88,37 +88,36 @@ def kill_once(config, whole, folder, moment, writing):
 
     Args:
         moment (float): Where, from 0 to 1: a share of the processor time of
-            a whole run or, while writing, of the writing of checkpoints.
+            a whole run from its first iteration to its end or, while
+            writing, of the writing of checkpoints.
         writing (bool): Whether to aim at the writing of checkpoints.
     """
     how = {}
     if writing:
-        # Files that are written: a checkpoint and the pointer to it, each
-        # epoch. Of the chosen one a part is written, how much is chance.
-        aim = 2 * int(moment * EPOCHS)
-        until = time.monotonic
+        # A checkpoint is written in each epoch. Of the chosen one a part
+        # gets to the disk, how much is chance.
+        wanted, share = int(moment * EPOCHS), moment * EPOCHS % 1
         seen, since = [], [None]
 
         def kill():
-            for path in folder.glob('*.tmp'):
+            for path in folder.glob('*epoch*.tmp'):
                 try:
-                    key = (path.name, path.stat().st_ino)
+                    file = path.name, path.stat().st_ino
                 except FileNotFoundError:
                     continue
-                if key not in seen:
-                    seen.append(key)
-                    if len([x for x in seen if 'epoch' in x[0]]) == (
-                            aim // 2 + 1):
-                        since[0] = until()
-            share = moment * EPOCHS % 1
-            return since[0] is not None and until() - since[0] > 0.3 * share
+                if file not in seen:
+                    seen.append(file)
+                    if len(seen) == wanted + 1:
+                        since[0] = time.monotonic()
+            return since[0] is not None and (
+                time.monotonic() - since[0] > 0.3 * share)
 
         how = dict(writer=SlowFile)
     else:
-        total = json.loads((whole / 'seconds').read_text())
+        start, end = json.loads((whole / 'seconds').read_text())
 
         def kill():
-            return processor_time(pid) >= moment * total
+            return processor_time(pid) >= start + moment * (end - start)
 
     pid = training.start(config, folder, **how)
     status = wait(pid, kill)
@@ -301,10 +300,13 @@ def main():
         if 'kills' in parts or 'disk' in parts:
             whole = folder / 'whole'
             pid = training.start(config, whole)
-            spent = [0.]
+            # Processor time up to the first iteration, and to the end.
+            spent = [0., 0.]
 
             def follow():
-                spent[0] = max(spent[0], processor_time(pid))
+                spent[1] = max(spent[1], processor_time(pid))
+                if not spent[0] and training.losses(whole):
+                    spent[0] = spent[1]
                 first = whole / 'epoch_1.pth'
                 if first.exists() and not (whole / 'first').exists():
                     (whole / 'first').mkdir()
@@ -312,9 +314,10 @@ def main():
 
             if wait(pid, follow) != 0:
                 sys.exit((whole / 'out.txt').read_text()[-3000:])
-            (whole / 'seconds').write_text(json.dumps(spent[0]))
+            (whole / 'seconds').write_text(json.dumps(spent))
             print(f'a whole run: {len(training.losses(whole))} iterations, '
-                  f'{spent[0]:.1f} s of processor time', flush=True)
+                  f'{spent[1]:.1f} s of processor time, the first iteration '
+                  f'after {spent[0]:.1f} s', flush=True)
         if 'kills' in parts:
             figures['kills'] = try_kills(
                 config, whole, folder, args.kills, args.seed)
@@ -351,8 +354,9 @@ def report(figures, out):
     print(table)
     print(f'{sum(x["in_writing"] for x in kills)} of {len(kills)} kills left '
           'a half-written file; '
-          f'{sum(not x["checkpoints"] for x in kills)} came before the first '
-          'checkpoint')
+          f'{sum(not x["iterations"] for x in kills)} came before the first '
+          f'iteration, {sum(not x["checkpoints"] for x in kills)} before the '
+          'first checkpoint')
     if out:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         Path(out).write_text(json.dumps(figures, indent=1))

@@ -99,6 +99,8 @@ INSTANCES = {
     'height': (('images', 0, 'height'), '64', 'height'),
     'negative width': (('images', 0, 'width'), -96, 'width'),
     'no number': (('images', 0, 'width'), float('nan'), 'width'),
+    'endless height': (('images', 0, 'height'), float('inf'), 'height'),
+    'more than a float holds': (('images', 0, 'height'), 10**400, 'height'),
     'two images of one id': (('images', 1, 'id'), 1, 'two different images'),
     'two annotations of one id': (('annotations', 1, 'id'), 11,
                                   'two different annotations'),
@@ -276,6 +278,7 @@ def test_fields():
     assert all(map(is_file_name, ('a', 'a/b.jpg', 'ö 星')))
     assert not any(map(is_file_name, ('', ' ', 'a\0', '\udfff', 3, None)))
     assert all(map(is_length, (1, 64, 64.)))
-    assert not any(map(is_length, (0, -1, float('nan'), '64', 2**64, None)))
+    assert not any(map(is_length, (0, -1, float('nan'), float('inf'), '64',
+                                  2**64, 10**400, None)))
     assert all(map(is_note, (None, 'a', 1.5, [1, 'a'], {'a': [1]})))
     assert not any(map(is_note, (_deep(), b'a', {1}, '\ud800', 2**70)))
