@@ -12,9 +12,11 @@ of time and memory for each case. The cases follow from the seed alone. Linux.
 import argparse
 import ctypes
 import faulthandler
+import io
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -28,7 +30,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import seed as seeded
 from hypothesis import settings
 from hypothesis import strategies as st
-from kinds import KINDS, describe
+from kinds import KINDS
 from oracle import ACCEPTED, REFUSED, Fault, Oracle
 from prettytable import PrettyTable
 
@@ -87,6 +89,24 @@ class Watch:
         if grown * 1024 > GROWTH:
             raise Fault(f'took {grown / 1024:.0f} MB of memory')
         return outcome
+
+
+def describe(case, folder):
+    """Put down what a case consists of, to be looked at."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    parts = case if isinstance(case, tuple) else (case, )
+    for i, part in enumerate(parts):
+        if isinstance(part, bytes):
+            (folder / f'{i}.bin').write_bytes(part)
+        else:
+            buffer = io.StringIO()
+            try:
+                buffer.write(repr(part))
+            except (RecursionError, ValueError) as error:
+                buffer.write(f'not to be printed: {error}')
+            (folder / f'{i}.txt').write_text(
+                buffer.getvalue(), errors='backslashreplace')
 
 
 def run_kind(name, count, seed, only, keep, folder, report):
