@@ -76,17 +76,21 @@ def segment(args: argparse.Namespace) -> PrettyTable:
         show=args.show,
         draw_prior=args.prior,
         draw_attention=args.words)
-    table = PrettyTable(
-        ['sentence', 'score', 'area', 'box (x0 y0 x1 y1)', 'picture'])
+    predictions = sum(done['predictions'], [])
+    table = PrettyTable()
+    table.add_column('sentence', [x['text'] for x in predictions])
+    if 'existence_score' in predictions[0]:
+        table.add_column('is there',
+                         [f'{x["existence_score"]:.2f}' for x in predictions])
+    table.add_column('score', [f'{x["score"]:.2f}' for x in predictions])
+    table.add_column('area',
+                     [f'{100 * x["mask"].mean():.1f} %' for x in predictions])
+    table.add_column('box (x0 y0 x1 y1)', [
+        ' '.join(map(str, x['box'])) if x['box'] else 'nothing found'
+        for x in predictions
+    ])
+    table.add_column('picture', [x['files']['picture'] for x in predictions])
     table.align = 'l'
-    for found in sum(done['predictions'], []):
-        box = found['box']
-        table.add_row([
-            found['text'], f'{found["score"]:.2f}',
-            f'{100 * found["mask"].mean():.1f} %',
-            ' '.join(map(str, box)) if box else 'nothing found',
-            found['files']['picture']
-        ])
     return table
 
 

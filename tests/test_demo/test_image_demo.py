@@ -24,14 +24,11 @@ test_pipeline = [
 '''
 
 
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    """Folder of a published model with random weights."""
+def _publish(folder, config):
     import torch
 
     from mmrefseg.apis import init_model
-    folder = tmp_path_factory.mktemp('model')
-    (folder / 'config.py').write_text(CONFIG)
+    (folder / 'config.py').write_text(config)
     torch.manual_seed(0)
     own = init_model(str(folder / 'config.py'), device='cpu')
     torch.save(dict(state_dict=own.state_dict()), folder / 'w.pth')
@@ -40,6 +37,12 @@ def model(tmp_path_factory):
         str(folder / 'random'),
         config=str(folder / 'config.py'))
     return str(folder / 'random')
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    """Folder of a published model with random weights."""
+    return _publish(tmp_path_factory.mktemp('model'), CONFIG)
 
 
 def test_table_and_files(model, tmp_path):
@@ -97,6 +100,17 @@ def test_folder_of_images(call, model, tmp_path):
     call('in', 'white star', 'diamond', '--model', model, '--device', 'cpu')
     pictures = sorted(path.name for path in (tmp_path / 'outputs').iterdir())
     assert [name.split('_')[0] for name in pictures] == ['a', 'a', 'b', 'b']
+
+
+def test_a_model_that_can_say_nothing_is_there(call, tmp_path, capsys):
+    """Its own score has a column; others have none."""
+    model = _publish(
+        tmp_path, CONFIG + "model = dict(decode_head=dict("
+        "existence=dict(threshold=1.)))\n")
+    call(str(SCENE), 'white star', '--model', model, '--device', 'cpu')
+    [head] = [x for x in capsys.readouterr().out.splitlines()
+              if x.startswith('| sentence')]
+    assert head.split('|')[2].strip() == 'is there'
 
 
 @pytest.mark.parametrize('arguments, message', [
