@@ -8,6 +8,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mmrefseg.datasets.transforms.masks import rasterize, read_mask
+from mmrefseg.datasets.transforms.palettes import palette_to_pixels
 
 
 def _random_mask(seed, height, width):
@@ -147,21 +148,65 @@ def _bytes(image, kind='PNG', **kwargs):
     return buffer.getvalue()
 
 
+def _indexed(indices, palette):
+    image = Image.frombytes('P', indices.shape[::-1], indices.tobytes())
+    image.putpalette(palette)
+    return image
+
+
 @pytest.mark.parametrize('mode', ['L', '1', 'I;16', 'RGB', 'RGBA', 'LA', 'P'])
 def test_mask_files_of_every_mode(mode):
     mask = _random_mask(0, 20, 30)
     if mode == 'I;16':
         image = Image.fromarray(mask.astype(np.uint16) * 256)
     elif mode == 'P':
-        # Index 0 is white here: what counts is the index.
-        image = Image.new('P', (30, 20))
-        image.putdata(mask.reshape(-1).tolist())
-        image.putpalette([255, 255, 255, 0, 0, 0])
+        # Index 0 is white here: what counts is the colour.
+        image = _indexed(1 - mask, [255, 255, 255, 0, 0, 0])
     else:
         image = Image.fromarray(mask * 255).convert(mode)
     read = read_mask(_bytes(image))
     assert read.dtype == np.uint8
     assert (read == mask).all()
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'BMP', 'GIF', 'TIFF'])
+@pytest.mark.parametrize('fill', ['some', 'all', 'none'])
+def test_palettes_count_by_colour(kind, fill):
+    mask = _random_mask(2, 20, 30)
+    if fill != 'some':
+        mask[:] = fill == 'all'
+    grey = Image.fromarray(mask * 255)
+    for image in (grey.quantize(2),
+                  grey.convert('P', palette=Image.ADAPTIVE, colors=2),
+                  # as VOC has them: index 0 is black
+                  _indexed(mask * 2, [0, 0, 0, 128, 0, 0, 0, 128, 0])):
+        assert (read_mask(_bytes(image, kind)) == mask).all()
+
+
+def test_an_index_without_a_colour_counts_itself():
+    mask = _random_mask(3, 20, 30)
+    assert (read_mask(_bytes(_indexed(mask, [0, 0, 0]))) == mask).all()
+    assert (read_mask(_bytes(_indexed(mask * 255, [0, 0, 0, 9, 9, 9]))) ==
+            mask).all()
+
+
+def test_palettes_that_do_not_tell():
+    mask = _random_mask(4, 20, 30)
+    with pytest.raises(ValueError, match='^it has a palette without black'):
+        read_mask(_bytes(_indexed(mask, [68, 1, 84, 253, 231, 37])))
+    with pytest.raises(ValueError, match='^it has a palette of which all'):
+        read_mask(_bytes(_indexed(mask, [0, 0, 0, 0, 0, 0])))
+    # Two objects and no outside, in VOC's colours.
+    voc = _indexed(mask + 1, [0, 0, 0, 128, 0, 0, 0, 128, 0])
+    assert read_mask(_bytes(voc)).all()
+
+
+def test_palettes_with_alpha():
+    mask = _random_mask(5, 20, 30)
+    image = Image.fromarray(mask * 255).quantize(2).convert('PA')
+    pixels = palette_to_pixels(image)
+    assert pixels.shape == (20, 30, 2) and (pixels[..., 1] == 255).all()
+    assert ((pixels[..., 0] != 0) == mask).all()
 
 
 def test_mask_value_1_counts():

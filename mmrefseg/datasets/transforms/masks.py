@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from .palettes import palette_to_pixels
 from .truncation import find_truncation
 
 # Beyond it, pycocotools overflows its integers instead of complaining.
@@ -170,13 +171,14 @@ def read_mask(content: bytes) -> np.ndarray:
 
     Args:
         content (bytes): A PNG, or another lossless format. Palette images
-            count by index, and an alpha channel is not looked at.
+            count by colour, and an alpha channel is not looked at.
 
     Returns:
-        np.ndarray: ``H x W``, uint8, 1 where the image is not zero.
+        np.ndarray: ``H x W``, uint8, 1 where the image is not black.
 
     Raises:
-        ValueError: It is not readable, or a JPEG.
+        ValueError: It is not readable, a JPEG, or has a palette that does not
+            tell what is outside.
     """
     fault = find_truncation(content)
     if fault is not None:
@@ -189,7 +191,10 @@ def read_mask(content: bytes) -> np.ndarray:
     if image.format == 'JPEG':
         raise ValueError('it is a JPEG, which blurs the edges of a mask: save '
                          'it as PNG')
-    pixels = np.asarray(image)
+    try:
+        pixels = palette_to_pixels(image)
+    except ValueError as error:
+        raise ValueError(f'it {error}') from None
     if image.mode in ('RGBA', 'LA', 'PA'):
         pixels = pixels[..., :-1]
     if pixels.ndim == 3:
