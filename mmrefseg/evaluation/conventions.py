@@ -63,8 +63,8 @@ _CHOICES: Dict[str, Sequence] = dict(
     eval_size=('original', 'input'),
     precision_compare=('>=', '>'),
     empty_iou=(0, 1))
-# What two people cannot both mean. Further thresholds and rules add numbers
-# to those of a convention and change none.
+# What two people cannot both mean. Thresholds and rules, which change no other
+# number of theirs, may be chosen beside a convention and replace its own.
 _CONTRADICTING = (*_CHOICES, 'foreground')
 
 
@@ -74,7 +74,8 @@ def settle(name: Optional[str] = None, **given: Any) -> Convention:
     Args:
         name (str, optional): One of :data:`CONVENTIONS`. None is 'default'.
         **given: Fields of :class:`Convention`; None leaves a field to the
-            named convention.
+            named convention, ``thresholds`` and ``no_target`` replace its
+            own, and any other field must agree with it.
 
     Raises:
         ValueError: If the name or a value is none of the choices, or if a

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Scores of data in which some sentences mean nothing."""
 
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from .conventions import Convention
 from .counts import Counts
@@ -45,18 +45,14 @@ def rela_scores(items: Sequence[Counts]) -> Dict[str, float]:
     unions. One that means something and is said to mean nothing has
     intersection 0, and its union is kept as the two masks have it.
     """
-    ious: List[float] = []
-    inter = union = 0
-    for x in items:
-        if x.means_nothing:
-            ious.append(float(x.says_nothing))
-            union += 0 if x.says_nothing else x.union
-        else:
-            hit = 0 if x.says_nothing else x.intersection
-            ious.append(iou(hit, x.union))
-            inter += hit
-            union += x.union
-    out = dict(gIoU=100 * mean(ious), cIoU=100 * iou(inter, union))
+    areas = [rela_areas(x) for x in items]
+    ious = [
+        float(x.says_nothing) if x.means_nothing else iou(*areas[i])
+        for i, x in enumerate(items)
+    ]
+    out = dict(
+        gIoU=100 * mean(ious),
+        cIoU=100 * iou(sum(i for i, _ in areas), sum(u for _, u in areas)))
     nothing = [x.says_nothing for x in items if x.means_nothing]
     something = [not x.says_nothing for x in items if not x.means_nothing]
     if nothing:
@@ -64,6 +60,13 @@ def rela_scores(items: Sequence[Counts]) -> Dict[str, float]:
     if something:
         out['T-acc'] = 100 * sum(something) / len(something)
     return out
+
+
+def rela_areas(x: Counts) -> Tuple[int, int]:
+    """The intersection and the union of a sentence that ReLA's cIoU sums."""
+    if x.means_nothing:
+        return 0, 0 if x.says_nothing else x.union
+    return 0 if x.says_nothing else x.intersection, x.union
 
 
 def rris_scores(items: Sequence[Counts]) -> Dict[str, float]:
@@ -94,6 +97,8 @@ def rris_scores(items: Sequence[Counts]) -> Dict[str, float]:
     return {key: 100 * mean(x) for key, x in found.items() if x}
 
 
+# What rris_scores gives: means over refs.
+RULES_OF_REFS = ('mRR', 'rIoU', 'mIoU_ref')
 RULES: Dict[str, Callable[[Sequence[Counts]], Dict[str, float]]] = {
     'rela': rela_scores,
     'rris': rris_scores,

@@ -11,6 +11,7 @@ from mmengine.evaluator import BaseMetric
 from pycocotools import mask as mask_utils
 
 from mmrefseg.registry import METRICS
+from .sample_masks import predicted_mask
 
 _FIELDS = ('image_id', 'ref_id', 'sent_id', 'ann_id', 'kind',
            'pred_no_target')
@@ -47,18 +48,19 @@ class PredictionDump(BaseMetric):
         """
         for sample in data_samples:
             predicted = _to_mask(sample['pred_sem_seg'])
-            rle = mask_utils.encode(np.asfortranarray(predicted))
             line = dict(
                 image=sample.get('img_path'),
                 text=sample.get('text'),
                 height=predicted.shape[0],
                 width=predicted.shape[1],
-                segmentation=dict(
-                    size=[int(side) for side in rle['size']],
-                    counts=rle['counts'].decode()),
+                segmentation=_encode(predicted),
                 iou=_iou(predicted, sample))
             line.update(
                 (name, sample[name]) for name in _FIELDS if name in sample)
+            if sample.get('pred_no_target'):
+                drawn = predicted_mask(sample, 'argmax').cpu().numpy()
+                if drawn.any():
+                    line['drawn'] = _encode(drawn.astype(np.uint8))
             self.results.append(line)
 
     def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
@@ -80,6 +82,14 @@ class PredictionDump(BaseMetric):
 def _to_mask(field: dict) -> np.ndarray:
     """The mask of a sample's field as ``H x W``, uint8."""
     return field['data'].squeeze(0).cpu().numpy().astype(np.uint8)
+
+
+def _encode(mask: np.ndarray) -> dict:
+    """COCO's compressed run lengths of a mask (``H x W``, uint8)."""
+    rle = mask_utils.encode(np.asfortranarray(mask))
+    return dict(
+        size=[int(side) for side in rle['size']],
+        counts=rle['counts'].decode())
 
 
 def _iou(predicted: np.ndarray, sample: dict):

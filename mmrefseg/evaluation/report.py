@@ -14,7 +14,7 @@ from mmrefseg.fileio import write_atomically
 from .breakdowns import NO_VALUE, group_by
 from .conventions import Convention
 from .counts import Counts
-from .no_target_scores import score_sentences
+from .no_target_scores import RULES_OF_REFS, rela_areas, score_sentences
 from .scores import iou
 
 
@@ -54,14 +54,32 @@ def score_split(items: Sequence[Counts], labels: Sequence[Tuple[str, ...]],
                 logger='current',
                 level=logging.WARNING)
             continue
-        for label, members in group_by(column).items():
+        groups = group_by(column)
+        refs_are_split = _split_refs(items, groups)
+        for label, members in groups.items():
             part = score_sentences([items[k] for k in members], convention)
+            if refs_are_split:
+                part = {
+                    key: value
+                    for key, value in part.items() if key not in RULES_OF_REFS
+                }
             rows.append(Row(f'{field}: {label}', len(members), part))
             metrics.update({
                 f'{field}/{label}/{key}': part[key]
                 for key in _brief(part)
             })
     return metrics, rows
+
+
+def _split_refs(items: Sequence[Counts], groups: Dict[str,
+                                                      List[int]]) -> bool:
+    """Whether sentences of one ref stand in several parts: then no part can
+    tell of a ref as a whole."""
+    part_of: Dict[Any, str] = {}
+    return any(
+        part_of.setdefault(items[k].ref, label) != label
+        for label, members in groups.items() for k in members
+        if items[k].ref is not None)
 
 
 def _brief(scores: Dict[str, float]) -> List[str]:
@@ -108,8 +126,10 @@ def format_table(rows: Sequence[Row], convention: Convention) -> str:
     return f'{table}\n({"; ".join(notes)})'
 
 
-CSV_COUNTS = ('intersection', 'union', 'iou', 'true_area', 'means_nothing',
-              'says_nothing')
+# The sum of `intersection` by that of `union` is oIoU, by that of `rela_union`
+# over all sentences cIoU.
+CSV_COUNTS = ('intersection', 'union', 'rela_union', 'iou', 'true_area',
+              'means_nothing', 'says_nothing')
 
 
 def csv_counts(item: Counts, convention: Convention) -> List[Any]:
@@ -119,7 +139,8 @@ def csv_counts(item: Counts, convention: Convention) -> List[Any]:
     if item.means_nothing and 'rela' in convention.no_target:
         value = float(item.says_nothing)
     return [
-        inter, union, f'{value:.6f}', item.truth,
+        inter, union,
+        rela_areas(item)[1], f'{value:.6f}', item.truth,
         int(item.means_nothing),
         int(item.says_nothing)
     ]

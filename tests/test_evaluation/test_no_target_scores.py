@@ -2,6 +2,7 @@
 """Sentences that mean nothing: the rules of gRefCOCO and of R-RIS against
 slow transcriptions, pixel by pixel and in exact fractions."""
 
+import csv
 from fractions import Fraction
 
 import numpy as np
@@ -287,7 +288,60 @@ def test_output_file_tells(make_sample, evaluate, tmp_path):
     evaluate(samples, no_target='rela', output_file=str(path))
     lines = [x.split(',')[4:] for x in path.read_text().splitlines()]
     assert lines == [
-        'intersection union iou true_area means_nothing says_nothing'.split(),
-        '1 2 0.500000 1 0 0'.split(), '0 0 1.000000 0 1 1'.split(),
-        '0 1 0.000000 1 0 1'.split()
+        'intersection union rela_union iou true_area means_nothing '
+        'says_nothing'.split(), '1 2 2 0.500000 1 0 0'.split(),
+        '0 0 0 1.000000 0 1 1'.split(), '0 1 2 0.000000 1 0 1'.split()
     ]
+
+
+def test_the_areas_of_the_file_give_the_scores(make_sample, evaluate,
+                                               tmp_path):
+    path = tmp_path / 'sentences.csv'
+    rng = np.random.default_rng(0)
+    samples = []
+    for i in range(40):
+        true = rng.random((4, 4)) < 0.5 * (i % 3 > 0)
+        samples.append(
+            make_sample(
+                rng.random((4, 4)) < rng.choice([0, 0.4]),
+                true,
+                sent_id=i,
+                pred_no_target=bool(rng.random() < 0.4)))
+    metrics = evaluate(samples, no_target='rela', output_file=str(path))
+    with open(path, newline='') as file:
+        rows = [{k: v if k == 'text' else float(v or 0)
+                 for k, v in row.items()} for row in csv.DictReader(file)]
+    asked = [x for x in rows if not x['means_nothing']]
+    for key, union, among in (('oIoU', 'union', asked),
+                              ('cIoU', 'rela_union', rows)):
+        whole = sum(x['intersection'] for x in among) / sum(
+            x[union] for x in among)
+        assert metrics[key] == pytest.approx(100 * whole)
+    assert sum(x['union'] for x in rows) != sum(x['rela_union'] for x in rows)
+
+
+class TestPartsThatSplitRefs:
+    """Means over refs are not given of parts of refs."""
+
+    def scores(self, make_sample, evaluate, **fields):
+        samples = [
+            make_sample(
+                [[1, 0]], [[int(i % 2 == 0), 0]],
+                ref_id=i // 2,
+                sent_id=i,
+                **{key: values[i] for key, values in fields.items()})
+            for i in range(4)
+        ]
+        return evaluate(
+            samples, no_target='rris', breakdown=tuple(fields))
+
+    def test_split(self, make_sample, evaluate):
+        got = self.scores(make_sample, evaluate, kind='abab')
+        assert got['rIoU'] == 50. and got['kind/a/oIoU'] == 100.
+        assert not [x for x in got if x.startswith('kind') and 'rIoU' in x]
+        assert 'kind/b/mRR' not in got and 'kind/a/mIoU_ref' not in got
+
+    def test_whole(self, make_sample, evaluate):
+        got = self.scores(make_sample, evaluate, split='aabb')
+        assert got['split/a/rIoU'] == got['split/b/rIoU'] == 50.
+        assert got['split/a/mRR'] == 0.

@@ -143,8 +143,9 @@ class MaskRecords(MaskPredictions):
     line, as :class:`~mmrefseg.evaluation.PredictionDump` writes it. A record
     has ``sent_id``, or ``ref_id`` where the ref has one sentence, or both;
     ``segmentation``, run lengths (compressed or not) or polygons, an empty
-    list where nothing is predicted; and, if the model says it apart from the
-    mask, ``pred_no_target`` (bool).
+    list where nothing is predicted; if the model says it apart from the
+    mask, ``pred_no_target`` (bool); and, where it does and has emptied its
+    mask, ``drawn``, what it drew all the same, in place of ``segmentation``.
 
     Args:
         path (str): The file.
@@ -197,6 +198,8 @@ class MaskRecords(MaskPredictions):
         if said is not None and not isinstance(said, bool):
             raise ValueError(f'{where} has pred_no_target={said!r}, which is '
                              'neither true nor false')
+        if said and record.get('drawn') is not None:
+            segmentation = record['drawn']
         if isinstance(segmentation, list) and not segmentation:
             return Prediction(np.zeros(size, np.uint8), said)
         if not isinstance(segmentation, (list, dict)):
