@@ -15,6 +15,8 @@ from mmrefseg.fileio import write_atomically
 from .refer_files import load_refs, read_file
 
 _REFS_SUFFIXES = ('.p', '.json')
+# Of an image id that is a number; Python reads no number of thousands.
+_MAX_DIGITS = 100
 
 
 def is_held_out(split: str) -> bool:
@@ -50,7 +52,7 @@ def held_out_images(path: str,
                 if splits is None else f'no split {", ".join(missing)}')
         raise ValueError(f'{path} has {what}, but {listed}: name the splits '
                          'whose images are to be left out.')
-    return {str(ref['image_id']) for ref in refs if ref['split'] in wanted}
+    return {image_key(x['image_id']) for x in refs if x['split'] in wanted}
 
 
 def read_leak_list(path: str,
@@ -70,11 +72,11 @@ def read_leak_list(path: str,
         line = line.partition('#')[0].strip()
         if not line:
             continue
-        if not line.isdecimal():
+        if not line.isdecimal() or len(line) > _MAX_DIGITS:
             raise ValueError(
                 f'{path}:{number}: {line[:40]!r} is no image id: a leak list '
                 'has one number in a line, see docs/data.md.')
-        found.add(str(int(line)))
+        found.add(image_key(line))
     if not found:
         raise ValueError(f'{path} names no image at all: make it again with '
                          'tools/dataset_converters/make_leak_list.py.')
@@ -145,12 +147,19 @@ def write_leak_list(path: str,
 
 def keep_others(refs: Sequence[dict], excluded: Set[str]) -> List[dict]:
     """The refs whose images are not excluded."""
-    return [ref for ref in refs if _key(ref['image_id']) not in excluded]
+    return [ref for ref in refs if image_key(ref['image_id']) not in excluded]
 
 
-def _key(image_id: Any) -> str:
-    # The same image may be 9 in one file and '9' in another.
-    return str(image_id)
+def image_key(image_id: Any) -> str:
+    """An image id as text, the same however it is written.
+
+    The same image may be 9 in one file, '9' in another and '000000000009' in
+    a third, as in the names of COCO's files.
+    """
+    text = str(image_id)
+    if text.isdecimal() and len(text) <= _MAX_DIGITS:
+        return str(int(text))
+    return text
 
 
 def _short(path: str) -> str:

@@ -3,14 +3,15 @@
 
 import logging
 import os.path as osp
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple,
+                    Union)
 
 from mmengine.logging import print_log
 
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
 from .field_checks import is_id, is_note, show
-from .leak_list import images_to_exclude, keep_others
+from .leak_list import image_key, images_to_exclude, keep_others
 from .ref_dataset import BaseRefDataset, join
 from .refer_files import (REFS_NAMES, choose_splits, find_refs_file,
                           load_instances, load_refs)
@@ -48,7 +49,8 @@ class RefCOCODataset(BaseRefDataset):
             out, relative to ``data_root`` or absolute: refs files (``.p``,
             ``.json``), of which all val and test splits count, or leak lists
             (see :mod:`~mmrefseg.datasets.leak_list`). For training on several
-            sets that test on each other's images. Defaults to ().
+            sets that test on each other's images. A file that has no effect
+            is a warning. Defaults to ().
         extra_fields (Sequence[str]): Fields of a sentence, or else of its
             ref, to carry in the items where present.
         others: See :class:`BaseRefDataset`.
@@ -132,8 +134,7 @@ class RefCOCODataset(BaseRefDataset):
             refs_file, self.backend_args, many=self.many_annotations)
         chosen = choose_splits([x['split'] for x in refs], self.splits,
                                refs_file)
-        refs = self._exclude([x for x in refs if x['split'] in chosen],
-                             refs_file)
+        refs = self._exclude(refs, chosen, refs_file)
         ids_of = [self._annotation_ids(ref, refs_file) for ref in refs]
         images, annotations = load_instances(
             self.ann_file, {x
@@ -165,25 +166,45 @@ class RefCOCODataset(BaseRefDataset):
         self._set_masks([x['segmentation'] for x in annotations.values()])
         return data_list
 
-    def _exclude(self, refs: List[dict], refs_file: str) -> List[dict]:
-        """Leave out the refs whose images are not to be seen."""
+    def _exclude(self, refs: List[dict], chosen: Set[str],
+                 refs_file: str) -> List[dict]:
+        """The refs of the chosen splits, but for those whose images are not
+        to be seen."""
+        wanted = [x for x in refs if x['split'] in chosen]
         if not self.exclude_images:
-            return refs
-        excluded = images_to_exclude(
-            [join(self.data_root, x) for x in self.exclude_images],
-            self.backend_args)
-        kept = keep_others(refs, excluded)
+            return wanted
+        own = {image_key(x['image_id']) for x in refs}
+        excluded: Set[str] = set()
+        for path in self.exclude_images:
+            path = join(self.data_root, path)
+            named = images_to_exclude([path], self.backend_args)
+            if named and not named & own:
+                print_log(
+                    f'exclude_images: none of the {len(named)} images that '
+                    f'{path} names (such as {min(named)}) is in {refs_file} '
+                    f'(such as {min(own)}): are the ids of the same kind?',
+                    logger='current',
+                    level=logging.WARNING)
+            excluded |= named
+        kept = keep_others(wanted, excluded)
         where = f'{", ".join(self.splits)} of {refs_file}'
         if not kept:
             raise ValueError(
                 f'Nothing is left of {where}: exclude_images names each of '
                 'its images; exclude those of other splits than the one that '
                 'is loaded.')
-        images = {x['image_id'] for x in refs} - {x['image_id'] for x in kept}
+        left_out = len(wanted) - len(kept)
+        images = {x['image_id'] for x in wanted} - {
+            x['image_id']
+            for x in kept
+        }
         print_log(
-            f'{len(refs) - len(kept)} of {len(refs)} refs, in {len(images)} '
-            f'images, are left out of {where}: exclude_images names them.',
-            logger='current')
+            f'{left_out} of {len(wanted)} refs, in {len(images)} images, are '
+            f'left out of {where}: exclude_images names them.'
+            if left_out else f'0 of {len(wanted)} refs are left out of '
+            f'{where}: exclude_images names none of their images.',
+            logger='current',
+            level=logging.INFO if left_out else logging.WARNING)
         return kept
 
     def _annotation_ids(self, ref: dict, refs_file: str) -> Tuple[Any, ...]:

@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 import importlib.util
 import json
+import logging
 import pickle
 from pathlib import Path
 
@@ -77,6 +78,54 @@ def test_remarks_and_leading_zeros(tmp_path):
     path = tmp_path / 'leak.txt'
     path.write_text('# mine\n000025  # a cat\n\n 9 \n')
     assert read_leak_list(str(path)) == {'25', '9'}
+
+
+@pytest.mark.parametrize('image_id', [1000001, '1000001', '000001000001'])
+@pytest.mark.parametrize('name', ['leak.txt', 'other/refs(unc).p'])
+def test_an_id_is_the_same_however_it_is_written(
+        image_id, name, tmp_path, write_refer_set, tiny_refer_parts):
+    refs, instances = tiny_refer_parts
+    padded = {1: '000000000001', 2: '000001000001'}
+    for ref in refs:
+        ref['image_id'] = padded.get(ref['image_id'], ref['image_id'])
+    for record in instances['images']:
+        record['id'] = padded.get(record['id'], record['id'])
+    for record in instances['annotations']:
+        record['image_id'] = padded.get(record['image_id'],
+                                        record['image_id'])
+    root = write_refer_set(tmp_path / 'set', refs, instances)
+    (root / 'leak.txt').write_text(f'{image_id}\n')
+    _write(root / 'other/refs(unc).p', [_ref(image_id, 'val')])
+    assert _images(_load(root, exclude_images=name)) == {'000000000001'}
+    assert images_to_exclude([str(root / name)]) == {'1000001'}
+
+
+def test_an_exclusion_without_effect_is_a_warning(tiny_refer_root,
+                                                  monkeypatch):
+    (tiny_refer_root / 'leak.txt').write_text('1234567\n7654321\n')
+    (tiny_refer_root / 'of_use.txt').write_text('2\n')
+    said = []
+    monkeypatch.setattr(
+        'mmrefseg.datasets.refcoco.print_log',
+        lambda text, **kwargs: said.append((text, kwargs.get('level'))))
+    assert len(_load(tiny_refer_root, exclude_images='leak.txt')) == 6
+    text, level = said[0]
+    assert level == logging.WARNING
+    for piece in ('leak.txt', 'none of the 2 images', 'such as 1234567',
+                  'such as 1)'):
+        assert piece in text
+    # One of two that is of no use is named; what is of use is not.
+    said.clear()
+    _load(tiny_refer_root, exclude_images=['leak.txt', 'of_use.txt'])
+    (warning, level), (text, plain) = said
+    assert level == logging.WARNING and 'of_use' not in warning
+    assert plain == logging.INFO and text.startswith('1 of 3 refs, in 1 images')
+    # The images are known here, but no ref of train speaks of them.
+    said.clear()
+    (tiny_refer_root / 'of_use.txt').write_text('4\n')
+    _load(tiny_refer_root, exclude_images='of_use.txt')
+    (text, level), = said
+    assert text.startswith('0 of 3 refs') and level == logging.WARNING
 
 
 @pytest.mark.parametrize('content, said', [
