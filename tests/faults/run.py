@@ -114,10 +114,15 @@ def kill_once(config, whole, folder, moment, writing):
 
         how = dict(writer=SlowFile)
     else:
-        start, end = json.loads((whole / 'seconds').read_text())
+        seconds = json.loads((whole / 'seconds').read_text())
+        begun = [None]
 
         def kill():
-            return processor_time(pid) >= start + moment * (end - start)
+            spent = processor_time(pid)
+            if begun[0] is None and training.losses(folder):
+                begun[0] = spent
+            return begun[0] is not None and (
+                spent - begun[0] >= moment * seconds)
 
     pid = training.start(config, folder, **how)
     status = wait(pid, kill)
@@ -314,7 +319,7 @@ def main():
 
             if wait(pid, follow) != 0:
                 sys.exit((whole / 'out.txt').read_text()[-3000:])
-            (whole / 'seconds').write_text(json.dumps(spent))
+            (whole / 'seconds').write_text(json.dumps(spent[1] - spent[0]))
             print(f'a whole run: {len(training.losses(whole))} iterations, '
                   f'{spent[1]:.1f} s of processor time, the first iteration '
                   f'after {spent[0]:.1f} s', flush=True)
@@ -352,8 +357,10 @@ def report(figures, out):
         failed += len(found) - good
         table.add_row([name, len(found), good])
     print(table)
-    print(f'{sum(x["in_writing"] for x in kills)} of {len(kills)} kills left '
-          'a half-written file; '
+    print(f'{sum(x["killed"] for x in kills)} of {len(kills)} runs were '
+          'killed before they ended: '
+          f'{sum(x["in_writing"] for x in kills)} kills left a half-written '
+          'file, '
           f'{sum(not x["iterations"] for x in kills)} came before the first '
           f'iteration, {sum(not x["checkpoints"] for x in kills)} before the '
           'first checkpoint')

@@ -19,7 +19,7 @@ from mmrefseg.engine import launch
 from mmrefseg.registry import HOOKS
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = 4
+EPOCHS = 6
 # Beside the tests' own tiny config: more epochs, one checkpoint kept of two.
 CONFIG = '''
 _base_ = [{base!r}]
