@@ -87,9 +87,8 @@ def kill_once(config, whole, folder, moment, writing):
     """Kill a run and resume it.
 
     Args:
-        moment (float): Where, from 0 to 1: a share of the processor time of
-            a whole run from its first iteration to its end or, while
-            writing, of the writing of checkpoints.
+        moment (float): Where, from 0 to 1: a share of the iterations of a
+            whole run or, while writing, of the writing of checkpoints.
         writing (bool): Whether to aim at the writing of checkpoints.
     """
     how = {}
@@ -114,15 +113,17 @@ def kill_once(config, whole, folder, moment, writing):
 
         how = dict(writer=SlowFile)
     else:
-        seconds = json.loads((whole / 'seconds').read_text())
-        begun = [None]
+        # So many iterations, and a part of the time of another one.
+        total = len(training.losses(whole))
+        step = json.loads((whole / 'seconds').read_text()) / total
+        wanted, share = max(1, int(moment * total)), moment * total % 1
+        since = [None]
 
         def kill():
-            spent = processor_time(pid)
-            if begun[0] is None and training.losses(folder):
-                begun[0] = spent
-            return begun[0] is not None and (
-                spent - begun[0] >= moment * seconds)
+            if since[0] is None and len(training.losses(folder)) >= wanted:
+                since[0] = processor_time(pid)
+            return since[0] is not None and (
+                processor_time(pid) - since[0] >= step * share)
 
     pid = training.start(config, folder, **how)
     status = wait(pid, kill)
