@@ -1,11 +1,12 @@
 # Licensed under the Apache License, Version 2.0.
 """What a check found, as text."""
 
+import os.path as osp
 from collections import Counter
 from typing import List
 
 from .refer_check import RefsReport
-from .refer_counts import SplitCount
+from .refer_counts import SplitCount, say_unknown, split_by_of
 
 _COLUMNS = '{:10}{:>8}{:>11}{:>8}{:>8}   {}'
 
@@ -61,6 +62,6 @@ def _table(report: RefsReport) -> List[str]:
         lines.append('  ' + _COLUMNS.format(split, *count, faults[split],
                                             right).rstrip())
     if not known:
-        lines.append('  No numbers are published of this file that we know '
-                     'of.')
+        folder, name = osp.split(report.path)
+        lines.append('  ' + say_unknown(folder, split_by_of(name)))
     return lines

@@ -6,7 +6,7 @@ hashed, printed, pickled and opened, so that nothing further on stumbles.
 """
 
 import reprlib
-from typing import Any
+from typing import Any, Optional
 
 _LARGEST_ID = 2**63
 
@@ -24,10 +24,14 @@ def is_file_name(value: Any) -> bool:
             and '\0' not in value and _is_whole(value))
 
 
-def is_length(value: Any) -> bool:
-    """Whether a value can be a height or a width."""
+def as_length(value: Any) -> Optional[int]:
+    """A height or a width as an int (some programs write 160.0), or None if
+    the value is no number of pixels."""
     # NaN is no number between the two; math.isfinite fails at huge integers.
-    return isinstance(value, (int, float)) and 0 < value < _LARGEST_ID
+    if (not isinstance(value, (int, float)) or isinstance(value, bool)
+            or not 0 < value < _LARGEST_ID or value != int(value)):
+        return None
+    return int(value)
 
 
 def is_note(value: Any, depth: int = 3) -> bool:
@@ -42,6 +46,11 @@ def is_note(value: Any, depth: int = 3) -> bool:
     return value is None or isinstance(value, float) or is_id(value)
 
 
+def is_truth(value: Any) -> bool:
+    """Whether a value is true or false, 1 and 0 included."""
+    return isinstance(value, (bool, int, float)) and value in (True, False)
+
+
 def _is_whole(text: str) -> bool:
     """Whether a text has no lone surrogates."""
     return not any('\ud800' <= char <= '\udfff' for char in text)
@@ -53,3 +62,8 @@ def show(value: Any) -> str:
         return reprlib.repr(value)
     except ValueError:  # Python prints no number of thousands of digits
         return f'a {type(value).__name__} too large to be printed'
+
+
+def show_id(value: Any) -> str:
+    """An id, or what stands in its place, for a message."""
+    return str(value) if is_id(value) else show(value)

@@ -8,7 +8,7 @@ from typing import (Any, Dict, Iterator, List, Mapping, Optional, Sequence,
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
 from .annotation_store import AnnotationStore
-from .field_checks import is_file_name, is_id, is_length, is_note
+from .field_checks import as_length, is_file_name, is_id, is_note
 from .ref_dataset import BaseRefDataset, join
 from .refer_files import read_file
 
@@ -24,7 +24,7 @@ class JSONLinesRefDataset(BaseRefDataset):
          "segmentation": [[x0, y0, x1, y1, ...]]}
 
     ``image`` is relative to ``data_prefix.img_path``. The object is either
-    ``mask``, the path of a PNG that is not zero on it (relative to
+    ``mask``, the path of a PNG that is not black on it (relative to
     ``data_prefix.mask_path``), or ``segmentation`` in COCO's format, polygons
     or run lengths. Optional are ``ref_id`` (the same in all lines that speak
     of one object; lines with the same image and the same segmentation or mask
@@ -199,10 +199,11 @@ def _parse_line(line: bytes, where: str) -> dict:
     if ('height' in record) != ('width' in record):
         raise ValueError(f'{where}: give both "height" and "width", or '
                          'neither.')
-    if not (is_length(record.get('height', 1))
-            and is_length(record.get('width', 1))):
-        raise ValueError(f'{where}: "height" and "width" must be numbers of '
-                         'pixels.')
+    for key in {'height', 'width'} & set(record):
+        record[key] = as_length(record[key])
+        if record[key] is None:
+            raise ValueError(f'{where}: "height" and "width" must be numbers '
+                             'of pixels.')
     if 'mask' in record:
         if not is_file_name(record['mask']):
             raise ValueError(f'{where}: "mask" must be the path of a PNG.')

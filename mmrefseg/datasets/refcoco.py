@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
-from .field_checks import is_id, is_note, show
+from .field_checks import is_id, is_note, show_id
 from .leak_list import image_key, images_to_exclude, keep_others
 from .ref_dataset import BaseRefDataset, join
 from .refer_files import (REFS_NAMES, choose_splits, find_refs_file,
@@ -151,7 +151,7 @@ class RefCOCODataset(BaseRefDataset):
                 empty.append(f'{where} has no sentences')
             for sentence in ref['sentences']:
                 if self._is_empty(sentence):
-                    sent_id = _print_id(sentence.get('sent_id'))
+                    sent_id = show_id(sentence.get('sent_id'))
                     empty.append(f'{where}: sentence {sent_id} is empty')
                     continue
                 fields = {
@@ -285,7 +285,7 @@ class RefCOCODataset(BaseRefDataset):
             raise ValueError(
                 f'{where}: sentence {sent_id} has no text under '
                 f'"{self.sentence_field}" but only '
-                f'{sorted(map(_print_id, sentence))}: set sentence_field to '
+                f'{sorted(map(show_id, sentence))}: set sentence_field to '
                 '"raw" or "sent".')
         fault = find_text_fault(text)
         if fault is not None:
@@ -303,8 +303,3 @@ class RefCOCODataset(BaseRefDataset):
                     fields[name] = source[name]
                     break
         return fields
-
-
-def _print_id(value: Any) -> str:
-    """An id, or what stands in its place, for a message."""
-    return str(value) if is_id(value) else show(value)

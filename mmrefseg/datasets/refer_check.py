@@ -1,42 +1,33 @@
 # Licensed under the Apache License, Version 2.0.
 """Is a set in the layout of REFER, gRefCOCO or R-RefCOCO whole?"""
 
+import logging
 import os
 import os.path as osp
-from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
 
 from .annotation_store import AnnotationStore
-from .leak_list import is_held_out
+from .field_checks import is_note
+from .grefcoco import GRefCOCODataset
 from .mask_faults import find_mask_faults
-from .refer_counts import KNOWN_COUNTS, SplitCount, count_splits, differs
-from .refer_files import (annotations_of, list_refs_files, load_refs,
-                          read_instances)
+from .ref_faults import Fault, find_ref_faults, repeated
+from .refcoco import RefCOCODataset
+from .refer_counts import (SplitCount, count_splits, differs, known_counts,
+                           split_by_of)
+from .refer_files import (ALL_NAMES, annotations_of, list_refs_files,
+                          load_refs, read_instances)
+from .rrefcoco import RRefCOCODataset
 from .transforms import LoadRefImage
 
-ALL_NAMES = ('refs({}).p', 'refs({}).json', 'grefs({}).json', 'grefs({}).p')
 # Where images usually are, seen from the folder of the annotations.
 _IMAGE_FOLDERS = ('images', 'train2014', '../train2014', '../images/train2014',
                   '../images/mscoco/images/train2014',
                   '../images/mscoco/train2014', '../images', 'saiapr_tc-12',
                   '../images/saiapr_tc-12')
-
-
-class Fault(NamedTuple):
-    """Something wrong with a set.
-
-    Attributes:
-        kind (str): A short name, the same for all faults of this sort.
-        what (str): A sentence about this one.
-        split (str, optional): The split that it concerns.
-        harmless (bool): Whether training and testing go on as if it were not
-            there.
-    """
-    kind: str
-    what: str
-    split: Optional[str] = None
-    harmless: bool = False
+# Faults of a ref for which no split of its file is loaded.
+_REFUSED_WHOLE = ('several or no annotations', 'duplicate ref_id')
 
 
 @dataclass
@@ -68,7 +59,8 @@ def check_folder(folder: str,
                  *,
                  images: Optional[str] = None,
                  split_by: Optional[str] = None,
-                 read_images: bool = False) -> List[RefsReport]:
+                 read_images: bool = False,
+                 sentence_field: str = 'raw') -> List[RefsReport]:
     """Check a folder of annotations and its images.
 
     Args:
@@ -78,10 +70,19 @@ def check_folder(folder: str,
         split_by (str, optional): Check this refs file alone.
         read_images (bool): Read every image that is spoken of, instead of
             only looking whether it is there. Defaults to False.
+        sentence_field (str): Where the sentences are, 'raw' or 'sent', see
+            :class:`RefCOCODataset`. Defaults to 'raw'.
 
     Returns:
         list[RefsReport]: One for each refs file. Faults never raise.
     """
+    if not osp.isdir(folder):
+        report = RefsReport(folder)
+        report.add(
+            'missing folder', f'{folder} is a file, not a folder: give the '
+            'folder of instances.json.' if osp.exists(folder) else
+            f'{folder} does not exist: give the folder of instances.json.')
+        return [report]
     names = list_refs_files(folder, ALL_NAMES)
     if split_by is not None:
         wanted = {name.format(split_by) for name in ALL_NAMES}
@@ -94,15 +95,15 @@ def check_folder(folder: str,
             'see docs/data.md for where the files are found.')
         return [report]
     return [
-        _check_refs_file(folder, name, images, read_images) for name in names
+        _check_refs_file(folder, name, images, read_images, sentence_field)
+        for name in names
     ]
 
 
 def _check_refs_file(folder: str, name: str, images: Optional[str],
-                     read_images: bool) -> RefsReport:
+                     read_images: bool, sentence_field: str) -> RefsReport:
     path = osp.join(folder, name)
     report = RefsReport(path)
-    general = name.startswith('grefs')
     try:
         # Each ref by itself; what they are together is looked at below.
         refs = load_refs(path, many=True)
@@ -111,7 +112,13 @@ def _check_refs_file(folder: str, name: str, images: Optional[str],
         return report
     report.counts = count_splits(refs)
     _compare_counts(report, folder, name)
-    _check_refs(report, refs, general)
+    kind = _dataset_type(folder, name, refs)
+    report.faults += find_ref_faults(
+        refs,
+        path,
+        general=kind is GRefCOCODataset,
+        absent=kind is RRefCOCODataset,
+        sentence_field=sentence_field)
 
     ann_file = osp.join(folder, 'instances.json')
     ids_of = [annotations_of(ref, path) for ref in refs]
@@ -128,20 +135,76 @@ def _check_refs_file(folder: str, name: str, images: Optional[str],
         return report
     for what, ids in (('image', [x['id'] for x in records]),
                       ('annotation', all_ids)):
-        for twice in _repeated(ids):
+        for twice in repeated(ids):
             report.add(f'duplicate {what} id',
                        f'{ann_file} has {what} {twice} twice.')
     found_images = {x['id']: x for x in records}
     annotations = {x['id']: x for x in kept}
     _check_masks(report, refs, ids_of, found_images, annotations, ann_file)
-    _check_images(report, refs, found_images, folder, images, read_images)
+    place = _check_images(report, refs, found_images, folder, images,
+                          read_images)
+    _load_splits(
+        report,
+        kind,
+        split_file=osp.abspath(path),
+        ann_file=osp.abspath(ann_file),
+        data_prefix=dict(img_path=place or ''),
+        sentence_field=sentence_field)
     return report
 
 
+def _dataset_type(folder: str, name: str,
+                  refs: Sequence[dict]) -> Type[RefCOCODataset]:
+    """Which dataset a refs file is made for."""
+    if name.startswith('grefs'):
+        return GRefCOCODataset
+    says_exist = any('exist' in x for ref in refs for x in ref['sentences'])
+    if says_exist or name.endswith('.json') or osp.basename(
+            osp.abspath(folder)).lower().startswith('rref'):
+        return RRefCOCODataset
+    return RefCOCODataset
+
+
+def _load_splits(report: RefsReport, kind: Type[RefCOCODataset],
+                 **kwargs: Any) -> None:
+    """What the dataset itself says, where nothing else was found: so what is
+    well here can be loaded."""
+    faults = [x for x in report.faults if not x.harmless]
+    known = {x.split for x in faults}
+    if None in known or any(x.kind in _REFUSED_WHOLE for x in faults):
+        return
+    if kind is GRefCOCODataset:  # as its configs have it
+        kwargs.update(empty_sentences='skip')
+    said: Dict[str, List[str]] = {}
+    for split in report.counts:
+        if split in known:
+            continue
+        try:
+            with _quiet():
+                # read once, so not worth to be packed
+                kind(split=split, serialize_data=False, **kwargs)
+        except Exception as error:  # a fault, whatever it is
+            said.setdefault(str(error), []).append(split)
+    for error, splits in said.items():
+        whole = len(splits) == len(report.counts) > 1
+        for split in [None] if whole else splits:
+            report.add('cannot be loaded',
+                       f'{kind.__name__} refuses it: {error}', split)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings, which would stand amid the report."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def _compare_counts(report: RefsReport, folder: str, name: str) -> None:
-    dataset = osp.basename(osp.abspath(folder))
-    split_by = name.partition('(')[2].partition(')')[0]
-    report.known = KNOWN_COUNTS.get((dataset, split_by), {})
+    report.known = known_counts(folder, split_by_of(name))
     for split, right in report.known.items():
         count = report.counts.get(split, SplitCount(0, 0, 0))
         if differs(count, right):
@@ -156,56 +219,6 @@ def _words(count: SplitCount) -> str:
     names = ('refs', 'sentences', 'images')
     return ', '.join(f'{n} {name}' for n, name in zip(count, names)
                      if n is not None)
-
-
-def _repeated(values: Iterable[Any]) -> List[Any]:
-    counts = Counter(x for x in values if isinstance(x, (int, str)))
-    return [x for x, n in counts.items() if n > 1]
-
-
-def _check_refs(report: RefsReport, refs: Sequence[dict],
-                general: bool) -> None:
-    """What the refs file alone can tell."""
-    split_of = {}
-    for ref in refs:
-        where, split = f'Ref {ref["ref_id"]}', ref['split']
-        ids = ref['ann_id']
-        if not general and (isinstance(ids, (list, tuple)) or ids == -1):
-            report.add(
-                'several or no annotations',
-                f'{where} has ann_id {str(ids)[:40]}, which only the files '
-                'grefs(...) of gRefCOCO may have.', split)
-        for twice in _repeated(ids if isinstance(ids, (list, tuple)) else ()):
-            report.add('annotation named twice',
-                       f'{where} names annotation {twice} twice.', split, True)
-        if not ref['sentences']:
-            # The public file of gRefCOCO has such, and its authors skip them.
-            report.add('ref without sentences', f'{where} has no sentences.',
-                       split, general)
-        for sentence in ref['sentences']:
-            text = sentence.get('raw', sentence.get('sent'))
-            if not isinstance(text, str) or not text.strip():
-                report.add(
-                    'empty sentence', f'{where}: sentence '
-                    f'{sentence.get("sent_id")} has no text.', split)
-        split_of[ref['ref_id']] = split
-    sentences = [(x.get('sent_id'), ref['split'])
-                 for ref in refs for x in ref['sentences']]
-    for what, ids in (('ref_id', [x['ref_id'] for x in refs]),
-                      ('sent_id', [x for x, _ in sentences])):
-        known = split_of if what == 'ref_id' else dict(sentences)
-        for twice in _repeated(ids):
-            report.add(f'duplicate {what}',
-                       f'{report.path} has {what} {twice} more than once.',
-                       known[twice])
-    tested = {x['image_id'] for x in refs if is_held_out(x['split'])}
-    trained = {x['image_id'] for x in refs if x['split'] == 'train'}
-    if tested & trained:
-        # RefCOCOg's Google split is made so.
-        report.add(
-            'images in train and in val or test',
-            f'{len(tested & trained)} images are trained on and tested on, '
-            f'such as {min(map(str, tested & trained))}.', harmless=True)
 
 
 def _check_masks(report: RefsReport, refs: Sequence[dict],
@@ -244,6 +257,10 @@ def _check_mask(report: RefsReport, ann: dict, image: dict, where: str,
         report.add('annotation without a mask',
                    f'{where} has no "segmentation".', split)
         return
+    if not is_note(ann.get('category_id')):
+        report.add(
+            'category_id that is no number', f'{where} has a '
+            f'{type(ann["category_id"]).__name__} as category_id.', split)
     segmentation = AnnotationStore([ann['segmentation']])[0]
     for fault in find_mask_faults(segmentation, image['height'],
                                   image['width']):
@@ -262,7 +279,8 @@ def find_image_folder(folder: str, names: Sequence[str]) -> Optional[str]:
 
 def _check_images(report: RefsReport, refs: Sequence[dict],
                   images: Dict[Any, dict], folder: str, place: Optional[str],
-                  read: bool) -> None:
+                  read: bool) -> Optional[str]:
+    """Looks at them, and gives the folder where they are."""
     spoken_of = {  # and by a ref of which split
         ref['image_id']: ref['split']
         for ref in reversed(refs) if ref['image_id'] in images
@@ -275,7 +293,7 @@ def _check_images(report: RefsReport, refs: Sequence[dict],
             'missing file', f'None of the images was found near {folder} '
             f'({", ".join(_IMAGE_FOLDERS)}): say where they are with '
             '--images.')
-        return
+        return None
     load = LoadRefImage()
     for image_id, split in spoken_of.items():
         record = images[image_id]
@@ -297,3 +315,4 @@ def _check_images(report: RefsReport, refs: Sequence[dict],
                     'image of another size',
                     f'Image {path} is {size[0]} x {size[1]} (height x width), '
                     f'but annotated as {said[0]} x {said[1]}.', split)
+    return place

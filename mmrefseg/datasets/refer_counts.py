@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """How many refs, sentences and images the public sets have."""
 
+import os.path as osp
 from typing import Dict, Iterable, NamedTuple, Optional, Tuple
 
 
@@ -41,6 +42,38 @@ KNOWN_COUNTS: Dict[Tuple[str, str], Dict[str, SplitCount]] = {
         train=SplitCount(44822, 85474, 24698),
         val=SplitCount(5000, 9536, 4650)),
 }
+
+
+def known_counts(folder: str, split_by: str) -> Dict[str, SplitCount]:
+    """Published numbers of a set, which the folder's name chooses.
+
+    Args:
+        folder (str): Such as 'data/coco/refcoco+'; capitals do not matter.
+        split_by (str): Such as 'unc'.
+
+    Returns:
+        dict[str, SplitCount]: By split; empty where none are known.
+    """
+    return KNOWN_COUNTS.get((_name(folder).lower(), split_by), {})
+
+
+def say_unknown(folder: str, split_by: str) -> str:
+    """A sentence about a set of which :func:`known_counts` knows nothing."""
+    known: Dict[str, list] = {}
+    for name, by in KNOWN_COUNTS:
+        known.setdefault(name, []).append(by)
+    names = ', '.join(f'{x} ({" or ".join(by)})' for x, by in known.items())
+    return (f'We know of no published numbers of {_name(folder)}, split by '
+            f'{split_by}; the name of the folder chooses: {names}.')
+
+
+def split_by_of(name: str) -> str:
+    """'unc' of 'refs(unc).p'."""
+    return name.partition('(')[2].rpartition(')')[0]
+
+
+def _name(folder: str) -> str:
+    return osp.basename(osp.abspath(folder))
 
 
 def count_splits(refs: Iterable[dict]) -> Dict[str, SplitCount]:

@@ -23,7 +23,7 @@ from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
 from mmengine import fileio
 
 from .annotation_store import AnnotationStore
-from .field_checks import is_file_name, is_id, is_length, is_note, show
+from .field_checks import as_length, is_file_name, is_id, is_note, show
 from .plain_pickle import loads_plain_pickle
 
 KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
@@ -38,6 +38,8 @@ KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
 }
 # How a refs file may be called, in the order in which it is looked for.
 REFS_NAMES = ('refs({}).p', )
+# The same, of all sets that are read.
+ALL_NAMES = ('refs({}).p', 'refs({}).json', 'grefs({}).json', 'grefs({}).p')
 # What gRefCOCO writes as the annotation of a sentence that means nothing.
 NO_TARGET = -1
 
@@ -79,7 +81,7 @@ def find_refs_file(folder: str,
             return path
     found = list_refs_files(folder, names, backend_args)
     dataset = osp.basename(osp.normpath(folder))
-    known = KNOWN_SPLITS_BY.get(dataset)
+    known = KNOWN_SPLITS_BY.get(dataset.lower())
     if known:
         hint = f'{dataset} is split by {" or ".join(known)}'
     else:
@@ -303,7 +305,7 @@ def load_instances(path: str,
 
 
 def _check_image(image: dict, path: str) -> None:
-    """Whether the record of an image can be used."""
+    """Whether the record of an image can be used; makes its size ints."""
     where = f'An image of {path}'
     if not is_id(image['id']):
         raise ValueError(f'{where} has the id {show(image["id"])}, '
@@ -315,10 +317,12 @@ def _check_image(image: dict, path: str) -> None:
                          f'{show(image["file_name"])}, which no file '
                          'can have: correct the file.')
     for key in ('height', 'width'):
-        if not is_length(image[key]):
+        length = as_length(image[key])
+        if length is None:
             raise ValueError(f'{where} has the {key} '
                              f'{show(image[key])}, which is no number '
                              'of pixels: correct the file.')
+        image[key] = length
 
 
 def _by_id(records: Iterable[dict], what: str, path: str) -> Dict[Any, dict]:

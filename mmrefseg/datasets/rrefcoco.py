@@ -2,7 +2,7 @@
 """R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences mean nothing."""
 
 from mmrefseg.registry import DATASETS
-from .field_checks import show
+from .field_checks import is_truth, show
 from .refcoco import RefCOCODataset
 
 
@@ -30,7 +30,7 @@ class RRefCOCODataset(RefCOCODataset):
     def _parse_sentence(self, sentence: dict, ref: dict, where: str) -> dict:
         fields = super()._parse_sentence(sentence, ref, where)
         exist = sentence.get('exist', True)
-        if exist not in (True, False):
+        if not is_truth(exist):
             raise ValueError(
                 f'{where}: sentence {sentence.get("sent_id")} has '
                 f'exist={show(exist)}, which is neither true nor '

@@ -56,6 +56,7 @@ def _cut(name):
     return change
 
 
+NESTED = [[[[[1]]]]]
 # what is planted: (in the objects, in the files, kind, split, pieces)
 FAULTS = {
     'ref twice': (lambda refs, _: refs.append(dict(refs[0])), None,
@@ -108,6 +109,31 @@ FAULTS = {
      'empty sentence', 'val', ('Ref 5', 'sentence 8')),
     'no sentences': (lambda refs, _: refs[4].update(sentences=[]), None,
                      'ref without sentences', 'val', ('Ref 5', )),
+    'sentence of what cannot be seen':
+    (lambda refs, _: refs[4]['sentences'][0].update(raw='\u200b\x01'), None,
+     'empty sentence', 'val', ('Ref 5', 'sentence 8', 'cannot be seen')),
+    'half of a character':
+    (lambda refs, _: refs[4]['sentences'][0].update(raw='a\ud800'), None,
+     'damaged sentence', 'val', ('Ref 5', 'sentence 8', 'surrogate')),
+    'sentence as sent alone':
+    (lambda refs, _: refs[4]['sentences'][0].pop('raw'), None,
+     'sentence without text', 'val', ('Ref 5', 'under "sent"')),
+    'sentence of a number':
+    (lambda refs, _: refs[4]['sentences'][0].update(raw=5), None,
+     'sentence without text', 'val', ('Ref 5', 'sentence 8')),
+    'list as sent_id':
+    (lambda refs, _: refs[4]['sentences'][0].update(sent_id=[1]), None,
+     'sent_id that is no id', 'val', ('Ref 5', 'sentence [1]', 'a list')),
+    'nested category': (lambda refs, _: refs[4].update(category_id=NESTED),
+                        None, 'category_id that is no number', 'val',
+                        ('Ref 5', )),
+    'nested category of an annotation':
+    (lambda _, inst: inst['annotations'][4].update(category_id=NESTED), None,
+     'category_id that is no number', 'val', ('Annotation 31 of ref 5', )),
+    # What no check of ours knows, the dataset does.
+    'nested kind':
+    (lambda refs, _: refs[4]['sentences'][0].update(kind=NESTED), None,
+     'cannot be loaded', 'val', ('RefCOCODataset refuses it', 'as kind')),
     'several annotations':
     (lambda refs, _: refs[3].update(ann_id=[21, 22]), None,
      'several or no annotations', 'val', ('Ref 4', '[21, 22]', 'grefs')),
@@ -231,7 +257,12 @@ def test_other_counts_than_published(plant, tool, capsys):
     other = plant(lambda refs, _: refs.pop(), name='my_set')
     assert check_folder(str(other))[0].is_whole()
     assert tool.main([str(other)]) == 0
-    assert 'No numbers are published' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert 'no published numbers of my_set, split by unc' in out
+    assert 'name of the folder chooses: refcoco (unc or google), ' in out
+    # Capitals make no difference.
+    other = plant(lambda refs, _: refs.pop(), name='deep/RefCOCO')
+    assert not check_folder(str(other))[0].is_whole()
 
 
 def test_harmless_faults(tiny_refer_root, tool, capsys):
@@ -290,7 +321,82 @@ def test_a_folder_of_folders(plant, tool, tmp_path, capsys):
     assert tool.main([str(tmp_path / 'refcoco'), '--split-by', 'unc']) == 0
     assert tool.main([str(tmp_path / 'refcoco'), '--split-by', 'umd']) == 1
     assert tool.main([str(tmp_path / 'nowhere')]) == 1
-    assert 'has no refs file (refs(...).p' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert 'nowhere does not exist' in out
+    assert 'has no refs file (refs(umd).p' in out
+    assert tool.main([str(tmp_path / 'refcoco/instances.json')]) == 1
+    assert 'is a file, not a folder' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', ['refs(umd).p', 'grefs(unc).json'])
+def test_a_folder_of_folders_that_lack_files(name, plant, tool, tmp_path,
+                                             capsys):
+    """Each set in it is spoken of, whichever of its two files is missing."""
+    plant(name='refcoco')
+    other = plant(name='refcocog')
+    (other / 'instances.json').unlink()
+    (other / 'refs(unc).p').rename(other / name)
+    if name.endswith('json'):
+        refs = load_refs(str(tmp_path / 'refcoco/refs(unc).p'))
+        (other / name).write_text(json.dumps(refs))
+    assert tool.main([str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert 'Faults in 1 of 2' in out and f'refcocog/{name}' in out
+    assert 'refcocog/instances.json does not exist' in out
+    # Also where the refs file lies in the folder of the folders.
+    shutil.move(other / name, tmp_path / name)
+    shutil.rmtree(other)
+    assert tool.main([str(tmp_path)]) == 1
+    assert 'Faults in 1 of 2' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('exist', ['no', None, 2, [1]])
+@pytest.mark.parametrize('name', ['refs(unc).p', 'refs(unc).json'])
+def test_rref_layout(exist, name, plant):
+
+    def change(refs, _):
+        for ref in refs:
+            ref['sentences'][0]['exist'] = False
+        refs[3]['sentences'][0]['exist'] = exist
+
+    root = plant(change, name='rrefcoco')
+    if name.endswith('json'):
+        refs = load_refs(str(root / 'refs(unc).p'))
+        (root / 'refs(unc).p').unlink()
+        (root / name).write_text(json.dumps(refs))
+    fault, = check_folder(str(root))[0].faults
+    assert fault.kind == 'exist that is neither true nor false'
+    assert fault.split == 'val' and f'exist={exist!r}' in fault.what
+    root = plant(lambda refs, _: refs[3]['sentences'][0].update(exist=0))
+    assert check_folder(str(root))[0].is_whole()
+
+
+def test_sets_whose_sentences_are_sent(plant, tool):
+
+    def change(refs, _):
+        for ref in refs:
+            for sentence in ref['sentences']:
+                del sentence['raw']
+
+    root = str(plant(change))
+    assert tool.main([root]) == 1
+    assert tool.main([root, '--sentence-field', 'sent']) == 0
+
+
+@pytest.mark.parametrize('length, well', [(70., True), (70.5, False)])
+def test_sizes_that_are_floats(length, well, plant, tool, capsys):
+    root = plant(lambda _, inst: inst['images'][2].update(height=length))
+    assert tool.main([str(root), '--read-images']) == (not well)
+    assert well or 'no number of pixels' in capsys.readouterr().out
+
+
+def test_warnings_do_not_stand_in_the_report(plant, tool, capfd):
+    root = plant(lambda refs, _: refs[4].update(sentences=[], ann_id=[31]),
+                 name='grefcoco')
+    (root / 'refs(unc).p').rename(root / 'grefs(unc).p')
+    check_folder(str(root))
+    out, err = capfd.readouterr()
+    assert 'left out' not in out + err
 
 
 def test_gref_layout(plant):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmrefseg.datasets import (JSONLinesRefDataset, LoadRefImage, LoadRefMask,
                                RefCOCODataset)
-from mmrefseg.datasets.field_checks import (is_file_name, is_id, is_length,
+from mmrefseg.datasets.field_checks import (as_length, is_file_name, is_id,
                                             is_note)
 from mmrefseg.datasets.plain_pickle import (_ALLOWED, PlainPickleError,
                                             loads_plain_pickle)
@@ -99,6 +99,7 @@ INSTANCES = {
     'height': (('images', 0, 'height'), '64', 'height'),
     'negative width': (('images', 0, 'width'), -96, 'width'),
     'no number': (('images', 0, 'width'), float('nan'), 'width'),
+    'half a pixel': (('images', 0, 'height'), 64.5, 'height'),
     'endless height': (('images', 0, 'height'), float('inf'), 'height'),
     'more than a float holds': (('images', 0, 'height'), 10**400, 'height'),
     'two images of one id': (('images', 1, 'id'), 1, 'two different images'),
@@ -123,6 +124,20 @@ def test_instances(case, tmp_path, write_refer_set, tiny_refer_parts):
     assert 'instances.json' in str(info.value)
 
 
+def test_whole_floats_are_sizes(tmp_path, write_refer_set, tiny_refer_parts):
+    """Some programs write 64.0."""
+    _, instances = tiny_refer_parts
+    for record in instances['images']:
+        record.update(
+            height=float(record['height']), width=float(record['width']))
+    dataset = _load(write_refer_set(tmp_path, instances=instances))
+    for i in range(len(dataset)):
+        results = dataset.get_data_info(i)
+        assert type(results['height']) is type(results['width']) is int
+        results['ori_shape'] = results['height'], results['width']
+        assert LoadRefMask()(results)['gt_seg_map'].any()
+
+
 def test_the_same_record_twice_is_no_fault(tmp_path, write_refer_set,
                                            tiny_refer_parts):
     refs, instances = tiny_refer_parts
@@ -142,6 +157,7 @@ LINES = {
     'invisible': dict(text='\u200b'),
     'image': dict(image='a\0.jpg'),
     'height': dict(height='64', width=96),
+    'half a pixel': dict(height=64, width=96.5),
     'segmentation': dict(segmentation='DEEP'),
 }
 
@@ -277,8 +293,10 @@ def test_fields():
     assert not any(map(is_id, (2**63, 1., None, [], b'a', '\ud800')))
     assert all(map(is_file_name, ('a', 'a/b.jpg', 'ö 星')))
     assert not any(map(is_file_name, ('', ' ', 'a\0', '\udfff', 3, None)))
-    assert all(map(is_length, (1, 64, 64.)))
-    assert not any(map(is_length, (0, -1, float('nan'), float('inf'), '64',
-                                  2**64, 10**400, None)))
+    for value in (1, 64, 64.):
+        assert as_length(value) == value and type(as_length(value)) is int
+    assert {as_length(x) for x in (0, -1, float('nan'), float('inf'), '64',
+                                   64.5, 2**64, 10**400, None, True, [])
+            } == {None}
     assert all(map(is_note, (None, 'a', 1.5, [1, 'a'], {'a': [1]})))
     assert not any(map(is_note, (_deep(), b'a', {1}, '\ud800', 2**70)))

@@ -37,7 +37,7 @@ def _lines():
             image_id=77,
             split='val',
             kind='relation',
-            height=25,
+            height=25.,
             width=16),
     ]
 
@@ -85,6 +85,7 @@ def test_every_form_of_a_line(folder):
     assert dataset.get_data_info(4)['image_id'] == 77
     assert dataset.get_data_info(0)['image_id'] == 'a.jpg'
     assert 'height' not in dataset.get_data_info(0)
+    assert repr(dataset.get_data_info(4)['height']) == '25'
 
 
 def test_one_object_is_one_ref_with_and_without_ids(folder):

@@ -1,15 +1,16 @@
 # Licensed under the Apache License, Version 2.0.
-"""Print how many refs, sentences and images each split of a REFER folder has,
-beside the known numbers of the public sets."""
+"""Print how many refs, sentences and images each split of a folder in the
+layout of REFER, gRefCOCO or R-RefCOCO has, beside the known numbers of the
+public sets."""
 
 import argparse
 import os.path as osp
 import sys
 from typing import List, Optional
 
-from mmrefseg.datasets.refer_counts import (KNOWN_COUNTS, SplitCount,
-                                            count_splits, differs)
-from mmrefseg.datasets.refer_files import find_refs_file, load_refs
+from mmrefseg.datasets.refer_counts import (SplitCount, count_splits, differs,
+                                            known_counts, say_unknown)
+from mmrefseg.datasets.refer_files import ALL_NAMES, find_refs_file, load_refs
 
 
 def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
@@ -21,10 +22,15 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
 
 def main(args: Optional[List[str]] = None) -> int:
     args = parse_args(args)
-    path = find_refs_file(args.folder, args.split_by)
-    found = count_splits(load_refs(path))
-    dataset = osp.basename(osp.normpath(args.folder))
-    known = KNOWN_COUNTS.get((dataset, args.split_by), {})
+    if not osp.isdir(args.folder):
+        raise SystemExit(f'error: {args.folder} is no folder: give the folder '
+                         'of the refs file.')
+    try:
+        path = find_refs_file(args.folder, args.split_by, names=ALL_NAMES)
+        found = count_splits(load_refs(path, many=True))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'error: {error}') from None
+    known = known_counts(args.folder, args.split_by)
     wrong = False
     print(f'{"split":10}{"refs":>8}{"sentences":>11}{"images":>8}   known')
     for split in [*found, *(x for x in known if x not in found)]:
@@ -41,7 +47,7 @@ def main(args: Optional[List[str]] = None) -> int:
                 line += '  <- DIFFERS'
         print(line)
     if not known:
-        print(f'No numbers are known for {dataset} split by {args.split_by}.')
+        print(say_unknown(args.folder, args.split_by))
     elif wrong:
         print(f'{path} is not the public file, or damaged: see docs/data.md.')
     else:

@@ -16,6 +16,7 @@ from typing import List, Optional
 
 from mmrefseg.datasets.check_report import format_report
 from mmrefseg.datasets.refer_check import check_folder
+from mmrefseg.datasets.refer_files import ALL_NAMES, list_refs_files
 
 
 def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
@@ -35,6 +36,11 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
         action='store_true',
         help='read every image: slow, and sees damage')
     parser.add_argument(
+        '--sentence-field',
+        choices=('raw', 'sent'),
+        default='raw',
+        help='where the sentences are: as typed, or in lower case')
+    parser.add_argument(
         '--strict',
         action='store_true',
         help='end with 1 for harmless faults as well')
@@ -44,13 +50,17 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
 
 
 def find_folders(root: str) -> List[str]:
-    """The folder itself, or the folders in it that have annotations."""
-    if osp.isdir(root) and not osp.exists(osp.join(root, 'instances.json')):
-        inner = [osp.join(root, name) for name in sorted(os.listdir(root))]
-        inner = [x for x in inner if osp.exists(osp.join(x, 'instances.json'))]
-        if inner:
-            return inner
-    return [root]
+    """The folder itself, or the folders in it that have annotations, if only
+    one of their two files."""
+    if not osp.isdir(root) or osp.exists(osp.join(root, 'instances.json')):
+        return [root]
+    own = [root] if list_refs_files(root, ALL_NAMES) else []
+    inner = [osp.join(root, name) for name in sorted(os.listdir(root))]
+    inner = [
+        x for x in inner if osp.exists(osp.join(x, 'instances.json'))
+        or list_refs_files(x, ALL_NAMES)
+    ]
+    return own + inner or [root]
 
 
 def main(args: Optional[List[str]] = None) -> int:
@@ -61,7 +71,8 @@ def main(args: Optional[List[str]] = None) -> int:
             folder,
             images=args.images,
             split_by=args.split_by,
-            read_images=args.read_images)
+            read_images=args.read_images,
+            sentence_field=args.sentence_field)
     ]
     for report in reports:
         print(format_report(report, args.limit) + '\n')

@@ -1,6 +1,6 @@
 # R-RefCOCOg, UMD's split, at 480 x 480: some of the sentences mean
 # nothing. Test is val; other splits by
-#   --cfg-options test_dataloader.dataset.split=testA
+#   --cfg-options test_dataloader.dataset.split=test
 _base_ = './refcocog_umd_480.py'
 
 dataset_type = 'RRefCOCODataset'
