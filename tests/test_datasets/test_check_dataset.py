@@ -104,6 +104,9 @@ FAULTS = {
     'run lengths of another size':
     (_segmentation(4, dict(size=[9, 9], counts=[81])), None,
      'mask that cannot be drawn', 'val', ('9 x 9', '70 x 50')),
+    'size that cannot be meant':
+    (lambda _, inst: inst['images'][2].update(height=2**40, width=2**40), None,
+     'mask that cannot be drawn', 'val', ('Annotation 31', 'more than')),
     'sentence without text':
     (lambda refs, _: refs[4]['sentences'][0].update(raw=' '), None,
      'empty sentence', 'val', ('Ref 5', 'sentence 8')),
@@ -225,7 +228,7 @@ def test_planted_faults(case, plant, tool, capsys):
     # One fault is one fault, but for what follows from it.
     follows = {
         'other counts than published', 'empty mask', 'duplicate sent_id',
-        'polygon out of the image'
+        'polygon out of the image', 'image of another size'
     }
     assert {x.kind for x in report.faults} <= {kind, *follows}
     assert found[0].split == split and not found[0].harmless

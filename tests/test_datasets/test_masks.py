@@ -142,6 +142,11 @@ def test_malformed(segmentation, reason):
         rasterize(segmentation, 10, 10)
 
 
+def test_masks_of_a_size_that_cannot_be_meant():
+    with pytest.raises(ValueError, match='2000000000 x 2000000000'):
+        rasterize([[0, 0, 9, 0, 9, 9]], 2 * 10**9, 2 * 10**9)
+
+
 def _bytes(image, kind='PNG', **kwargs):
     buffer = io.BytesIO()
     image.save(buffer, kind, **kwargs)

@@ -40,11 +40,16 @@ def rasterize(segmentation: Union[list, dict], height: int,
         np.ndarray: ``height x width``, uint8, 1 on the object. May be empty.
 
     Raises:
-        ValueError: The annotation is not of this form.
+        ValueError: The annotation is not of this form, or the image larger
+            than Pillow reads.
     """
     parts = [segmentation] if isinstance(segmentation, dict) else segmentation
     if not isinstance(parts, (list, tuple)) or not len(parts):
         raise ValueError('its segmentation is empty')
+    limit = Image.MAX_IMAGE_PIXELS  # as of image files, see find_excess
+    if limit is not None and height * width > 2 * limit:
+        raise ValueError(f'its image is said to be {_size(height, width)}, '
+                         f'which is more than {2 * limit} pixels')
     mask = np.zeros((height, width), dtype=np.uint8)
     polygons = []
     for part in parts:
