@@ -83,15 +83,36 @@ def test_command(scenes, run, tmp_path):
         run(file, *common)
     told = run(file, *common, '--missing', 'empty')
     assert '1 PREDICTIONS ARE MISSING' in told
-    with pytest.raises(SystemExit, match='error: input_size'):
-        run(folder, *common, '--convention', 'paper')
+    for given, message in (
+        (['--convention', 'paper'], '--convention paper compares at the size '
+         "of the network's input: add --input-size HEIGHT WIDTH"),
+        (['--input-size', 96, 96], '--convention default compares at the size '
+         'of each image: leave --input-size away'),
+        (['--convention', 'lavt', '--input-size', 96, 0], '--input-size is .*'
+         'not 96 x 0')):
+        with pytest.raises(SystemExit, match='error: ' + message):
+            run(folder, *common, *given)
+    with pytest.raises(SystemExit, match='error: .*could not be written'):
+        run(folder, *common, '--out-dir', file)
     told = run(folder, *common, '--convention', 'paper', '--input-size', 96,
                96, '--no-target', 'rela')
     assert 'input size' in told and 'IoU > X' in told and 'T-acc' in told
 
 
+def test_the_first_command_that_one_types(scenes, run, tmp_path):
+    """The images are found."""
+    masks, expected = boxes(scenes, 'val')
+    folder = tmp_path / 'boxes'
+    folder.mkdir()
+    for (_, sentence), mask in masks.items():
+        Image.fromarray(mask).save(folder / f'{sentence}.png')
+    assert f' {expected:.2f} |' in run(folder, scenes, '--split', 'val')
+    with pytest.raises(SystemExit, match='--images'):
+        run(folder, scenes, '--split', 'val', '--images', tmp_path)
+
+
 def test_what_is_not_said(scenes, run, tmp_path):
-    with pytest.raises(SystemExit, match='Say which split of'):
+    with pytest.raises(SystemExit, match='Say with --split which split'):
         run(tmp_path, scenes)
     (tmp_path / 'refs(a).p').touch()
     (tmp_path / 'refs(b).p').touch()

@@ -35,7 +35,8 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     data.add_argument('--split-by', help='such as unc, umd or google')
     data.add_argument(
         '--images',
-        help="folder of the images (default: the annotations' folder)")
+        help="folder of the images (default: the annotations' folder, or "
+        'images/, train2014/, ... in it or beside it)')
     data.add_argument(
         '--masks',
         help="folder of the mask files of a .jsonl file (default: the file's)")
@@ -83,9 +84,23 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
+def _check_input_size(convention: str, size: Optional[List[int]]) -> None:
+    at_input = CONVENTIONS[convention].eval_size == 'input'
+    where = f'--convention {convention} compares at the size of '
+    if at_input and size is None:
+        raise ValueError(f"{where}the network's input: add --input-size "
+                         'HEIGHT WIDTH.')
+    if size is not None and not at_input:
+        raise ValueError(f'{where}each image: leave --input-size away.')
+    if size is not None and min(size) < 1:
+        raise ValueError('--input-size is height and width in pixels, not '
+                         f'{size[0]} x {size[1]}.')
+
+
 def main(args: Optional[List[str]] = None) -> None:
     args = parse_args(args)
     try:
+        _check_input_size(args.convention, args.input_size)
         dataset = open_split(
             args.annotations,
             split=args.split,
@@ -108,7 +123,7 @@ def main(args: Optional[List[str]] = None) -> None:
         if args.out_dir is not None:
             files = write_evaluation(result, args.out_dir, args.worst)
             print(f'{len(files)} files are in {args.out_dir}.')
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
 
 

@@ -6,6 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from mmrefseg.datasets.transforms.palettes import palette_to_pixels
 from mmrefseg.datasets.transforms.truncation import find_truncation
 
 
@@ -18,7 +19,7 @@ def read_binary_image(content: bytes) -> np.ndarray:
 
     Args:
         content (bytes): A PNG, or another lossless format, of any depth and
-            number of channels. Palette images count by index.
+            number of channels. Palette images count by colour.
 
     Returns:
         np.ndarray: ``H x W``, uint8, {0, 1}.
@@ -41,13 +42,15 @@ def read_binary_image(content: bytes) -> np.ndarray:
     if kind == 'JPEG':
         raise ValueError('is a JPEG, which blurs the edges of a mask: save it '
                          'as PNG')
-    pixels = np.asarray(image)
+    pixels = palette_to_pixels(image)
+    alpha = None
     if image.mode in ('RGBA', 'LA', 'PA'):
-        alpha = pixels[..., -1]
-        if (alpha != alpha.flat[0]).any():
-            raise ValueError('is transparent in places, which could be the '
-                             'mask or not: save it without transparency')
-        pixels = pixels[..., :-1]
+        pixels, alpha = pixels[..., :-1], pixels[..., -1]
+    elif 'transparency' in image.info and image.mode in ('P', 'L', 'RGB'):
+        alpha = np.asarray(image.convert('RGBA'))[..., -1]
+    if alpha is not None and (alpha != alpha.flat[0]).any():
+        raise ValueError('is transparent in places, which could be the mask '
+                         'or not: save it without transparency')
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     mask = (pixels != 0).any(axis=2)
     inside = pixels[mask]

@@ -114,11 +114,7 @@ def evaluate_masks(dataset: BaseRefDataset,
     if missing not in ('error', 'empty'):
         raise ValueError(f"missing is 'error' or 'empty', not {missing!r}.")
     convention = Convention() if convention is None else convention
-    if (convention.eval_size == 'input') != (input_size is not None):
-        raise ValueError(
-            'input_size (height and width of the masks) is given where, and '
-            "only where, the convention's eval_size is 'input'; here it is "
-            f'{convention.eval_size!r}.')
+    _check_input_size(convention, input_size)
     breakdown = Breakdown() if breakdown is None else breakdown
     masks = TrueMasks(dataset, input_size)
     found = open_predictions(predictions, masks.items, name)
@@ -150,6 +146,20 @@ def evaluate_masks(dataset: BaseRefDataset,
     metrics.update(_misplaced(sentences), missing=len(absent))
     return MaskEvaluation(convention, breakdown, metrics, rows, sentences,
                           masks, found, _confusion(sentences))
+
+
+def _check_input_size(convention: Convention,
+                      size: Optional[Sequence[int]]) -> None:
+    if convention.eval_size == 'input' and size is None:
+        raise ValueError("The convention compares at the size of a network's "
+                         'input: add input_size, height and width of the '
+                         'masks.')
+    if convention.eval_size != 'input' and size is not None:
+        raise ValueError('The convention compares at the size of each image: '
+                         'leave input_size away.')
+    if size is not None and min(size) < 1:
+        raise ValueError('input_size is height and width in pixels, not '
+                         f'{size[0]} x {size[1]}.')
 
 
 def _account_for(found: MaskPredictions, items: Sequence[dict],

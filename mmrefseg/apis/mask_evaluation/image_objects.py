@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 from mmengine.logging import print_log
 
 from mmrefseg.datasets import BaseRefDataset, RefCOCODataset
+from mmrefseg.datasets.field_checks import is_id
 from mmrefseg.datasets.transforms.masks import rasterize
 from mmrefseg.evaluation.confusion import ImageObject, encode
 from .true_masks import TrueMasks
@@ -43,7 +44,7 @@ class ImageObjects:
         """What a sentence means, such as 'person'; empty if not known."""
         ids = item.get('category_id')
         ids = ids if isinstance(ids, list) else [ids]
-        names = {self.categories.get(x, '') for x in ids}
+        names = {self.categories.get(x, '') for x in ids if is_id(x)}
         return ' and '.join(sorted(names - {''}))
 
     def others(self, index: int) -> List[ImageObject]:
@@ -80,7 +81,7 @@ class ImageObjects:
                 self.damaged.append(f'annotation {ann_id}: {error}')
                 continue
             objects.append(
-                ImageObject(ann_id, self.categories.get(category, ''),
+                ImageObject(ann_id, self.category(dict(category_id=category)),
                             encode(self.masks.scale(mask))))
         return objects
 
@@ -116,19 +117,25 @@ def _read_objects(
         if 'segmentation' not in record:
             return record
         image = record.get('image_id')
-        wanted = isinstance(image, (int, str)) and image in images
+        wanted = is_id(image) and image in images
         return record if wanted and not record.get('iscrowd') else None
 
-    with open(path, encoding='utf-8') as file:
+    with open(path, 'rb') as file:  # in any encoding that JSON may have
         content = json.load(file, object_hook=slim)
     records: Dict[Any, List[tuple]] = {image: [] for image in images}
     for ann in content['annotations']:
         if isinstance(ann, dict) and 'segmentation' in ann:
             records[ann['image_id']].append(
                 (ann.get('id'), ann.get('category_id'), ann['segmentation']))
-    names = {
-        x['id']: str(x.get('name', x['id']))
-        for x in content.get('categories', [])
-        if isinstance(x, dict) and isinstance(x.get('id'), (int, str))
+    return records, _names(content.get('categories'))
+
+
+def _names(categories: Any) -> Dict[Any, str]:
+    """Names of categories by id. They only make reading easier, so what is
+    not of COCO's form is left out."""
+    if not isinstance(categories, list):
+        return {}
+    return {
+        x['id']: str(x['name'] if is_id(x.get('name')) else x['id'])
+        for x in categories if isinstance(x, dict) and is_id(x.get('id'))
     }
-    return records, names

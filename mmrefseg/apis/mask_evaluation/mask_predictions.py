@@ -1,17 +1,17 @@
 # Licensed under the Apache License, Version 2.0.
 """Predicted masks as other programs leave them, matched to the sentences."""
 
-import json
 import os
 import os.path as osp
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mmrefseg.datasets.transforms.masks import rasterize
 from .binary_images import read_binary_image
+from .prediction_records import id_text, read_records, with_whole_numbers
 
 NAME_SCHEMES = ('{sent_id}.png', '{ref_id}_{sent_id}.png')
 _SHOWN = 10
@@ -124,16 +124,17 @@ def _names(scheme: str, items: Sequence[dict]) -> List[str]:
     """The file name of each sentence."""
     try:
         return [
-            scheme.format(
-                **item,
-                image=osp.splitext(osp.basename(item['img_path']))[0])
-            for item in items
+            scheme.format_map({
+                **item, 'image':
+                osp.splitext(osp.basename(item['img_path']))[0]
+            }) for item in items
         ]
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f'The name scheme {scheme!r} does not fit the sentences '
             f'({type(error).__name__}: {error}): they have '
-            f'{", ".join(sorted(items[0]))} and image.') from None
+            f'{", ".join(sorted({*items[0]} - {"image"}))} and image, to be '
+            'written such as {ref_id}_{sent_id:06d}.png.') from None
 
 
 class MaskRecords(MaskPredictions):
@@ -153,8 +154,8 @@ class MaskRecords(MaskPredictions):
             ``sent_id``.
 
     Raises:
-        ValueError: The file is not of this form, a record belongs to more
-            than one sentence, or two belong to the same.
+        ValueError: The file is not of this form or holds no record, a record
+            belongs to more than one sentence, or two belong to the same.
     """
 
     def __init__(self, path: str, items: Sequence[dict]) -> None:
@@ -162,17 +163,17 @@ class MaskRecords(MaskPredictions):
         by_sentence: Dict[str, List[int]] = {}
         by_ref: Dict[str, List[int]] = {}
         for index, item in enumerate(items):
-            by_sentence.setdefault(str(item['sent_id']), []).append(index)
-            by_ref.setdefault(str(item['ref_id']), []).append(index)
+            by_sentence.setdefault(id_text(item['sent_id']), []).append(index)
+            by_ref.setdefault(id_text(item['ref_id']), []).append(index)
         self.records: Dict[int, Tuple[str, dict]] = {}
         self.surplus = []
-        for where, record in _records(path):
+        for where, record in read_records(path):
             sentence, ref = record.get('sent_id'), record.get('ref_id')
             if sentence is None and ref is None:
                 raise ValueError(f'{where} has neither sent_id nor ref_id.')
-            found = by_ref.get(str(ref), [])
+            found = by_ref.get(id_text(ref), [])
             if sentence is not None:
-                own = by_sentence.get(str(sentence), [])
+                own = by_sentence.get(id_text(sentence), [])
                 found = own if ref is None else [x for x in own if x in found]
             name = ', '.join(
                 f'{key} {record[key]}' for key in ('ref_id', 'sent_id')
@@ -206,36 +207,10 @@ class MaskRecords(MaskPredictions):
             raise ValueError(f'{where} has no segmentation (run lengths or '
                              'polygons)')
         try:
+            segmentation = with_whole_numbers(segmentation)
             return Prediction(rasterize(segmentation, *size), said)
         except ValueError as error:
             raise ValueError(f'{where} cannot be drawn: {error}') from None
-
-
-def _records(path: str) -> List[Tuple[str, dict]]:
-    """The records of a file, each with its place for messages."""
-    with open(path, encoding='utf-8') as file:
-        text = file.read()
-    records: List[Tuple[str, Any]] = []
-    try:
-        if path.endswith('.jsonl'):
-            for number, line in enumerate(text.split('\n'), 1):
-                where = f'{path}:{number}'
-                if line.strip():
-                    records.append((where, json.loads(line)))
-        else:
-            where = path
-            content = json.loads(text)
-            if not isinstance(content, list):
-                raise ValueError('its content is no list of records')
-            records = [(f'Record {i} of {path}', x)
-                       for i, x in enumerate(content)]
-    except ValueError as error:
-        raise ValueError(f'{where} cannot be read ({error}).') from None
-    for where, record in records:
-        if not isinstance(record, dict):
-            raise ValueError(f'{where} is no object {{"sent_id": ..., '
-                             '"segmentation": ...}.')
-    return records
 
 
 def open_predictions(path: str,
@@ -247,7 +222,7 @@ def open_predictions(path: str,
         path (str): A folder of images, a ``.json`` or a ``.jsonl`` file.
         items (sequence[dict]): The sentences.
         name (str, optional): How the files of a folder are called, see
-            :class:`MaskFolder`.
+            :class:`MaskFolder`; for folders alone.
 
     Returns:
         MaskPredictions: What was found; nothing is decoded yet.
@@ -260,6 +235,9 @@ def open_predictions(path: str,
         return MaskFolder(path, items, name)
     if not osp.exists(path):
         raise FileNotFoundError(f'There are no predictions at {path}.')
+    if name is not None:
+        raise ValueError('--name says how the files of a folder are called, '
+                         f'but {path} is a file: leave --name away.')
     if path.endswith(('.json', '.jsonl')):
         return MaskRecords(path, items)
     raise ValueError(f'{path} is neither a folder of images nor a .json or '

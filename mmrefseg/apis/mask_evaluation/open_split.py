@@ -2,11 +2,17 @@
 """A split of a dataset from paths, without a config."""
 
 import os.path as osp
-from typing import Optional, Sequence
+import re
+from typing import Any, Optional, Sequence, Type
 
 from mmrefseg.datasets import (BaseRefDataset, GRefCOCODataset,
                                JSONLinesRefDataset, RRefCOCODataset)
-from mmrefseg.datasets.refer_files import list_refs_files
+from mmrefseg.datasets.refer_check import find_image_folder
+from mmrefseg.datasets.refer_files import (find_refs_file, list_refs_files,
+                                           read_instances)
+
+# Files of a folder, which one names where the folder is asked for.
+_PART_OF_A_SET = r'instances\.json|g?refs\(.+\)\.json|.+\.(p|pkl|pickle)'
 
 
 def open_split(annotations: str,
@@ -27,7 +33,9 @@ def open_split(annotations: str,
         split_by (str, optional): Whose split; may be left away where the
             folder has one.
         images (str, optional): Folder of the images. Defaults to the folder
-            of the annotations.
+            of the annotations or the first of the usual places in it and
+            beside it where one of them is; for JSON lines to the folder of
+            the file.
         masks (str, optional): Folder of the mask files of JSON lines.
             Defaults to the folder of the annotations.
         extra_fields (sequence[str]): Fields of the annotations to carry.
@@ -40,35 +48,80 @@ def open_split(annotations: str,
         FileNotFoundError: A file is not there.
         ValueError: An argument is missing, or see the dataset.
     """
-    if not osp.isdir(annotations):
-        if split and len(split) > 1:
-            raise ValueError('Of JSON lines one split is taken at a time, '
-                             f'not {", ".join(split)}.')
-        folder = osp.dirname(annotations)
-        return JSONLinesRefDataset(
-            ann_file=annotations,
-            split=split[0] if split else None,
-            data_prefix=dict(
-                img_path=folder if images is None else images,
-                mask_path=folder if masks is None else masks),
-            extra_fields=extra_fields)
-    kind = GRefCOCODataset
-    if not list_refs_files(annotations, GRefCOCODataset.refs_names):
+    if not osp.exists(annotations):
+        raise FileNotFoundError(
+            f'{annotations} does not exist: give a folder with instances.json '
+            'and refs(...).p or grefs(...).json, or a file of JSON lines.')
+    if osp.isdir(annotations):
+        return _open_folder(annotations, split, split_by, images, extra_fields)
+    folder = osp.dirname(annotations)
+    if re.fullmatch(_PART_OF_A_SET, osp.basename(annotations)):
+        raise ValueError(f'{annotations} is one file of a set: give the '
+                         f'folder, {folder or "."}.')
+    if split and len(split) > 1:
+        raise ValueError('Of JSON lines one split is taken at a time, '
+                         f'not {", ".join(split)}.')
+    return _open(
+        JSONLinesRefDataset,
+        ann_file=annotations,
+        split=split[0] if split else None,
+        data_prefix=dict(
+            img_path=folder if images is None else images,
+            mask_path=folder if masks is None else masks),
+        extra_fields=extra_fields)
+
+
+def _open_folder(folder: str, split: Optional[Sequence[str]],
+                 split_by: Optional[str], images: Optional[str],
+                 extra_fields: Sequence[str]) -> BaseRefDataset:
+    """A split of a folder in the layout of REFER or gRefCOCO."""
+    kind: Type[BaseRefDataset] = GRefCOCODataset
+    if not list_refs_files(folder, GRefCOCODataset.refs_names):
         kind = RRefCOCODataset  # of which REFER's own layout is a part
+    found = list_refs_files(folder, kind.refs_names)
+    ann_file = osp.join(folder, 'instances.json')
+    if not found:
+        raise FileNotFoundError(
+            f'{folder} has neither refs(...).p nor grefs(...).json: give the '
+            'folder of the annotations.')
     if split_by is None:
-        found = list_refs_files(annotations, kind.refs_names)
-        if len(found) != 1:
-            raise ValueError(
-                f'{annotations} has {", ".join(found) or "no refs file"}: '
-                'say by split_by whose split to take.')
+        if len(found) > 1:
+            raise ValueError(f'{folder} has {", ".join(found)}: say with '
+                             '--split-by whose split to take.')
         split_by = found[0].split('(')[1].split(')')[0]
+    find_refs_file(folder, split_by, names=kind.refs_names)
+    if not osp.exists(ann_file):
+        raise FileNotFoundError(f'{folder} has no instances.json: it must be '
+                                'beside the refs file, see docs/data.md.')
     if not split:
-        raise ValueError(f'Say which split of {annotations} to take, such as '
-                         'val.')
-    return kind(
-        ann_file=osp.join(annotations, 'instances.json'),
-        data_prefix=dict(img_path=annotations if images is None else images),
+        raise ValueError(f'Say with --split which split of {folder} to take, '
+                         'such as val.')
+    return _open(
+        kind,
+        ann_file=ann_file,
+        data_prefix=dict(
+            img_path=_find_images(folder) if images is None else images),
         split=split,
         split_by=split_by,
         empty_sentences='skip',
         extra_fields=extra_fields)
+
+
+def _find_images(folder: str) -> str:
+    """Where the images of a folder of annotations are."""
+    records, _, _ = read_instances(osp.join(folder, 'instances.json'), ())
+    names = [x['file_name'] for x in records]
+    if any(osp.exists(osp.join(folder, name)) for name in names):
+        return folder
+    return find_image_folder(folder, names) or folder
+
+
+def _open(kind: Type[BaseRefDataset], **kwargs: Any) -> BaseRefDataset:
+    """A dataset whose annotations are there."""
+    try:
+        return kind(**kwargs)
+    except FileNotFoundError as error:
+        # an image is not; what is said on of configs does not help here
+        what = str(error).partition(': set data_root')[0]
+        raise FileNotFoundError(f'{what}: say with --images where the images '
+                                'are.') from None

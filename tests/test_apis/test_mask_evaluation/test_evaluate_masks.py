@@ -172,10 +172,18 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
     assert got.sentences[1].other.intersection == 4 * RIGHT_AREA
     with pytest.raises(ValueError, match='65 x 65'):
         evaluate_masks(tests_of_image_4, folder)
-    with pytest.raises(ValueError, match='input_size.*only where'):
+    with pytest.raises(ValueError, match="compares at .* network's input.*"
+                       'add input_size'):
         evaluate_masks(tests_of_image_4, folder, convention=settle('lavt'))
-    with pytest.raises(ValueError, match='input_size.*only where'):
+    with pytest.raises(ValueError, match='compares at the size of each image'
+                       '.*leave input_size away'):
         evaluate_masks(tests_of_image_4, folder, input_size=(130, 130))
+    with pytest.raises(ValueError, match='input_size.*not 0 x 130'):
+        evaluate_masks(
+            tests_of_image_4,
+            folder,
+            convention=settle('lavt'),
+            input_size=(0, 130))
 
 
 def test_sentences_that_mean_nothing_or_several_things(
@@ -270,6 +278,62 @@ def test_damaged_other_objects_are_told(tiny_refer_parts, write_refer_set,
         str(root), split=['testB'], images=str(root / 'images'))
     evaluate_masks(dataset, write_masks(tmp_path / 'masks', {11: MASKS[11]}))
     assert '1 objects' in told[0] and 'annotation 99' in told[0]
+
+
+@pytest.mark.parametrize('categories', [None, 5, [dict(id=[1])], [5]])
+def test_categories_that_are_none(tiny_refer_parts, write_refer_set, tmp_path,
+                                  categories):
+    """What no sentence speaks of may be odd: 99 is no ref's."""
+    refs, instances = tiny_refer_parts
+    for ann in instances['annotations']:
+        if ann['id'] == 99:
+            ann['category_id'] = [[1]]
+    odd = dict(instances, categories=categories)
+    for data, known in ((odd, ''), (instances, 'thing')):
+        root = write_refer_set(tmp_path / f'set{known}', refs, data)
+        dataset = open_split(
+            str(root), split=['testA'], images=str(root / 'images'))
+        folder = write_masks(tmp_path / f'masks{known}', {
+            9: box(1, 1, 6, 6),
+            10: box(*RIGHT)
+        })
+        small, right = evaluate_masks(dataset, folder).sentences
+        assert small.other[:2] == (99, '') and small.category == known
+        assert right.other[:2] == (42, known)
+
+
+def test_sizes_as_floats(tiny_refer_parts, write_refer_set, tmp_path):
+    """Some programs write 65.0 pixels."""
+    _, instances = tiny_refer_parts
+    for image in instances['images']:
+        for key in ('height', 'width'):
+            image[key] = float(image[key])
+    root = write_refer_set(tmp_path / 'set', instances=instances)
+    polygon = [[8, 8, 30, 8, 30, 50, 8, 50]]
+    path = root / 'images' / 'own.jsonl'
+    path.write_text(
+        json.dumps(
+            dict(image='img_4.jpg', text='tall', segmentation=polygon,
+                 sent_id=9, height=65., width=65.)) + '\n')
+    folder = write_masks(tmp_path / 'masks', {9: MASKS[9]})
+    records = tmp_path / 'masks.json'
+    records.write_text(
+        json.dumps([
+            dict(sent_id=9, segmentation=polygon),
+            dict(sent_id=10, segmentation=[])
+        ]))
+    refer = open_split(str(root), split=['testA'])
+    for dataset, predictions, right in ((open_split(str(path)), folder, 100.),
+                                        (refer, str(records), 50.)):
+        assert evaluate_masks(dataset, predictions).metrics['mIoU'] == right
+
+
+def test_a_byte_order_mark_in_the_annotations(tiny_refer_root, tmp_path):
+    path = tiny_refer_root / 'instances.json'
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    dataset = open_split(str(tiny_refer_root), split=['testB'])
+    folder = write_masks(tmp_path / 'masks', {11: MASKS[11]})
+    assert evaluate_masks(dataset, folder).metrics['mIoU'] == 50.
 
 
 def test_files(tests_of_image_4, tiny_refer_root, tmp_path):

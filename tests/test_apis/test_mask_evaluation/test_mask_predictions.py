@@ -33,10 +33,13 @@ def by_opencv(array, ending='.png'):
     return cv2.imencode(ending, array)[1].tobytes()
 
 
-def palette(mask):
+def palette(mask, *colours):
     image = Image.fromarray(mask).convert('P')
-    image.putpalette([200, 200, 200, 10, 20, 30])
+    image.putpalette([x for colour in colours for x in colour])
     return image
+
+
+BLACK, WHITE, MAROON = (0, 0, 0), (255, 255, 255), (128, 0, 0)
 
 
 rgb = np.repeat(MASK[..., None], 3, axis=2)
@@ -45,7 +48,24 @@ WRITERS = {
     'Pillow, ones': lambda: by_pillow(Image.fromarray(MASK)),
     'Pillow, 1 bit': lambda: by_pillow(Image.fromarray(MASK * 255).convert(
         '1')),
-    'Pillow, palette': lambda: by_pillow(palette(MASK)),
+    'Pillow, palette': lambda: by_pillow(palette(MASK, BLACK, (10, 20, 30))),
+    'Pillow, VOC': lambda: by_pillow(
+        palette(MASK * 2, BLACK, MAROON, (0, 128, 0), (128, 128, 0))),
+    'Pillow, white first': lambda: by_pillow(palette(1 - MASK, WHITE, BLACK)),
+    'Pillow, white twice': lambda: by_pillow(
+        palette(MASK + MASK * (np.arange(9, dtype=np.uint8) % 2), BLACK, WHITE,
+                WHITE)),
+    'Pillow, palette too short': lambda: by_pillow(palette(MASK, BLACK)),
+    'Pillow, quantized': lambda: by_pillow(
+        Image.fromarray(MASK * 255).quantize(2)),
+    'Pillow, quantized colours': lambda: by_pillow(
+        Image.fromarray(rgb * 255).quantize(2)),
+    'Pillow, adaptive': lambda: by_pillow(
+        Image.fromarray(rgb * 255).convert('P', palette=Image.ADAPTIVE)),
+    'Pillow, palette, all opaque': lambda: by_pillow(
+        palette(MASK, BLACK, MAROON), transparency=bytes([255, 255])),
+    'Pillow, palette, unused colour transparent': lambda: by_pillow(
+        palette(MASK, BLACK, MAROON, WHITE), transparency=2),
     'Pillow, colour': lambda: by_pillow(
         Image.fromarray(rgb * np.uint8([255, 0, 30]))),
     'Pillow, opaque': lambda: by_pillow(
@@ -79,6 +99,15 @@ def test_one_bit_of_many_pixels():
         assert (read_binary_image(by_pillow(image)) == mask).all()
 
 
+@pytest.mark.parametrize('white', [0, 1])
+def test_palettes_of_empty_and_full_images(white):
+    colours = (WHITE, BLACK) if white == 0 else (BLACK, WHITE)
+    for value in (0, 1):
+        image = palette(np.full((4, 5), value, np.uint8), *colours)
+        got = read_binary_image(by_pillow(image))
+        assert got.shape == (4, 5) and (got == (value == white)).all()
+
+
 def half_transparent():
     image = Image.fromarray(rgb * 0).convert('RGBA')
     image.putalpha(Image.fromarray(MASK * 255))
@@ -91,6 +120,19 @@ def half_transparent():
     (lambda: b'no image', 'cannot be read'),
     (lambda: by_pillow(Image.fromarray(MASK * 255), 'JPEG'), 'is a JPEG'),
     (half_transparent, 'transparent in places'),
+    (lambda: by_pillow(palette(MASK, BLACK, WHITE), transparency=0),
+     'transparent in places'),
+    (lambda: by_pillow(
+        palette(MASK, BLACK, WHITE), transparency=bytes([255, 90])),
+     'transparent in places'),
+    (lambda: by_pillow(Image.fromarray(MASK * 255), transparency=0),
+     'transparent in places'),
+    (lambda: by_pillow(palette(MASK, WHITE, MAROON)),
+     'has a palette without black'),
+    (lambda: by_pillow(palette(MASK, BLACK, BLACK)), 'which all is black'),
+    (lambda: by_pillow(
+        palette(np.arange(54, dtype=np.uint8).reshape(6, 9) % 3, BLACK, WHITE,
+                MAROON)), 'has 2 values besides 0'),
     (lambda: by_opencv(np.arange(54, dtype=np.uint8).reshape(6, 9)),
      'has 53 values besides 0'),
     (lambda: by_opencv(MASK + 1), 'has 2 values besides 0'),
@@ -131,9 +173,30 @@ def test_folders_that_do_not_fit(tmp_path):
         open_predictions(str(tmp_path), ITEMS)
     with pytest.raises(ValueError, match='does not fit.*they have image_id'):
         open_predictions(str(tmp_path), ITEMS, '{sentence}.png')
+    for scheme in ('{text.foo}.png', '{sent_id[0]}.png', '{}.png', '{0}.png',
+                   '{sent_id', '{image:d}.png'):
+        with pytest.raises(ValueError, match='does not fit.*they have '
+                           'image_id.*such as.*ref_id}_{sent_id'):
+            open_predictions(
+                str(tmp_path), [dict(x, text='a cup') for x in ITEMS], scheme)
     (tmp_path / '2.png').write_bytes(by_opencv(MASK))
     with pytest.raises(ValueError, match='2.png to more than one sentence'):
         open_predictions(str(tmp_path), ITEMS, '{image_id}.png')
+
+
+def test_a_field_called_image(tmp_path):
+    """JSON lines have one; in a name, image is the picture's."""
+    (tmp_path / 'two_7.png').write_bytes(by_opencv(MASK))
+    found = open_predictions(
+        str(tmp_path), [dict(ITEMS[0], image='pictures/two.jpg')],
+        '{image}_{sent_id}.png')
+    assert not found.missing
+
+
+def test_a_name_is_for_folders(tmp_path):
+    path = write_records(tmp_path, [dict(sent_id=7)], False)
+    with pytest.raises(ValueError, match='--name.*masks.json is a file'):
+        open_predictions(path, ITEMS, '{sent_id}.png')
 
 
 def compressed(mask):
@@ -183,12 +246,43 @@ def test_polygons(tmp_path):
     assert mask.sum() == 16 and mask[1:5, 2:6].all()
 
 
+def test_whole_numbers_may_be_floats(tmp_path):
+    """As pandas and others write them."""
+    rle = uncompressed(MASK)
+    rle = dict(size=[6., 9.], counts=[float(x) for x in rle['counts']])
+    path = write_records(tmp_path, [
+        dict(sent_id=7., ref_id=4., segmentation=rle),
+        dict(sent_id=8., segmentation=[rle]),
+        dict(ref_id=5., segmentation=dict(compressed(MASK), size=[6., 9]))
+    ], False)
+    found = open_predictions(path, ITEMS)
+    assert not found.missing and not found.surplus
+    for index in range(3):
+        assert (found.load(index, (6, 9)).mask == MASK).all()
+
+
+@pytest.mark.parametrize('lines', [False, True])
+def test_byte_order_marks(tmp_path, lines):
+    path = write_records(tmp_path, [dict(sent_id=7, segmentation=[])], lines)
+    with open(path, 'rb') as file:
+        content = file.read()
+    with open(path, 'wb') as file:
+        file.write(b'\xef\xbb\xbf' + content)
+    assert open_predictions(path, ITEMS).missing == [1, 2]
+    for encoding in ('utf-16', 'latin1'):
+        with open(path, 'wb') as file:
+            file.write((content.decode() + 'ä').encode(encoding))
+        with pytest.raises(ValueError, match=r'masks.json\w? is not UTF-8'):
+            open_predictions(path, ITEMS)
+
+
 @pytest.mark.parametrize('records, message', [
     ([dict(segmentation=[])], 'Record 0 of .*neither sent_id nor ref_id'),
     ([dict(ref_id=4, segmentation=[])], 'ref_id 4.*belongs to 2 sentences'),
     ([dict(sent_id=7), dict(sent_id=7)],
      'Record 1 .*same sentence as Record 0'),
     ([5], 'is no object'),
+    ([], 'masks.json holds no predictions'),
 ])
 def test_records_that_cannot_be_matched(tmp_path, records, message):
     with pytest.raises(ValueError, match=message):
@@ -207,6 +301,16 @@ def test_records_of_no_sentence(tmp_path):
     (dict(segmentation=None), 'has no segmentation'),
     (dict(segmentation=compressed(MASK.T)), 'its mask is 9 x 6'),
     (dict(segmentation=dict(size=[6, 9], counts=[3, 4])), 'do not add up'),
+    (dict(segmentation=dict(size=[6, 9], counts=[3.5, 50.5])),
+     'counts.*whole numbers.*3.5'),
+    (dict(segmentation=dict(size=[6, 9], counts=['3', 51])),
+     "counts.*whole numbers.*'3'"),
+    (dict(segmentation=[dict(size=[6, 9], counts=[54, None])]),
+     'counts.*whole numbers.*None'),
+    (dict(segmentation=dict(size=['6', 9], counts=[54])),
+     "size.*whole numbers.*'6'"),
+    (dict(segmentation=dict(size=[6.5, 9], counts=[54])),
+     'size.*whole numbers.*6.5'),
     (dict(segmentation=[], pred_no_target='no'), 'neither true nor false'),
 ])
 def test_records_that_cannot_be_drawn(tmp_path, fields, message):
@@ -223,6 +327,8 @@ def test_paths_that_are_no_predictions(tmp_path):
         open_predictions(str(tmp_path / 'masks.pkl'), ITEMS)
     for name, text, message in (('a.json', '[{', 'cannot be read'),
                                 ('b.json', '{}', 'no list of records'),
+                                ('d.json', '[' * 100_000, 'nested too deeply'),
+                                ('e.jsonl', '', 'holds no predictions'),
                                 ('c.jsonl', '{}\n{', 'c.jsonl:2 cannot')):
         (tmp_path / name).write_text(text)
         with pytest.raises(ValueError, match=message):
