@@ -8,8 +8,9 @@ import os.path as osp
 import sys
 from typing import List, Optional
 
-from mmrefseg.datasets.refer_counts import (SplitCount, count_splits, differs,
-                                            known_counts, say_unknown)
+from mmrefseg.datasets.checks.refer_counts import (SplitCount, count_splits,
+                                                   differs, known_counts,
+                                                   say_unknown)
 from mmrefseg.datasets.refer_files import ALL_NAMES, find_refs_file, load_refs
 
 

@@ -14,8 +14,8 @@ import os.path as osp
 import sys
 from typing import List, Optional
 
-from mmrefseg.datasets.check_report import format_report
-from mmrefseg.datasets.refer_check import check_folder
+from mmrefseg.datasets.checks.check_report import format_report
+from mmrefseg.datasets.checks.refer_check import check_folder
 from mmrefseg.datasets.refer_files import ALL_NAMES, list_refs_files
 
 

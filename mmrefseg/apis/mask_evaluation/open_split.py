@@ -7,7 +7,7 @@ from typing import Any, Optional, Sequence, Type
 
 from mmrefseg.datasets import (BaseRefDataset, GRefCOCODataset,
                                JSONLinesRefDataset, RRefCOCODataset)
-from mmrefseg.datasets.refer_check import find_image_folder
+from mmrefseg.datasets.checks.refer_check import find_image_folder
 from mmrefseg.datasets.refer_files import (find_refs_file, list_refs_files,
                                            read_instances)
 

@@ -6,8 +6,8 @@ from typing import (Any, Iterable, Iterator, List, NamedTuple, Optional,
                     Sequence)
 
 from mmrefseg.structures import find_text_fault
-from .field_checks import is_id, is_note, is_truth, show, show_id
-from .leak_list import is_held_out
+from ..field_checks import is_id, is_note, is_truth, show, show_id
+from ..leak_list import is_held_out
 
 
 class Fault(NamedTuple):

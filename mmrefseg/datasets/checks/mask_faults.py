@@ -5,7 +5,7 @@ from typing import Any, List, NamedTuple
 
 import numpy as np
 
-from .transforms.masks import rasterize
+from ..transforms.masks import rasterize
 
 # Corners may lie this far outside, in pixels: COCO's do so by rounding.
 _MARGIN = 1.0

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from mmrefseg.datasets import refer_counts
-from mmrefseg.datasets.check_report import format_report
-from mmrefseg.datasets.mask_faults import find_mask_faults
-from mmrefseg.datasets.refer_check import check_folder
-from mmrefseg.datasets.refer_counts import SplitCount
+from mmrefseg.datasets.checks import refer_counts
+from mmrefseg.datasets.checks.check_report import format_report
+from mmrefseg.datasets.checks.mask_faults import find_mask_faults
+from mmrefseg.datasets.checks.refer_check import check_folder
+from mmrefseg.datasets.checks.refer_counts import SplitCount
 from mmrefseg.datasets.refer_files import load_refs
 from mmrefseg.datasets.synthetic import make_synthetic_refs
 
 TOOL = (
-    Path(__file__).parents[2] / 'tools/dataset_converters/check_dataset.py')
+    Path(__file__).parents[3] / 'tools/dataset_converters/check_dataset.py')
 
 
 @pytest.fixture(scope='module')

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
 
-from .annotation_store import AnnotationStore
-from .field_checks import is_note
-from .grefcoco import GRefCOCODataset
+from ..annotation_store import AnnotationStore
+from ..field_checks import is_note
+from ..grefcoco import GRefCOCODataset
+from ..refcoco import RefCOCODataset
+from ..refer_files import (ALL_NAMES, annotations_of, list_refs_files,
+                           load_refs, read_instances)
+from ..rrefcoco import RRefCOCODataset
+from ..transforms import LoadRefImage
 from .mask_faults import find_mask_faults
 from .ref_faults import Fault, find_ref_faults, repeated
-from .refcoco import RefCOCODataset
 from .refer_counts import (SplitCount, count_splits, differs, known_counts,
                            split_by_of)
-from .refer_files import (ALL_NAMES, annotations_of, list_refs_files,
-                          load_refs, read_instances)
-from .rrefcoco import RRefCOCODataset
-from .transforms import LoadRefImage
 
 # Where images usually are, seen from the folder of the annotations.
 _IMAGE_FOLDERS = ('images', 'train2014', '../train2014', '../images/train2014',
