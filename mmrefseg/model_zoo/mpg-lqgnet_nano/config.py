@@ -98,7 +98,7 @@ test_dataloader = dict(
     batch_size=16,
     dataset=dict(
         data_prefix=dict(img_path='images'),
-        data_root='data/synthetic_refs_16k',
+        data_root='data/synthetic_refs_32k',
         pipeline=[
             dict(type='LoadRefImage'),
             dict(keep_ratio=False, scale=(
