@@ -1,8 +1,8 @@
 # The run behind the weights that come with the package, on more scenes:
 #   python tools/dataset_converters/make_synthetic_refs.py \
 #       data/synthetic_refs_32k --train 32000
-# 10,000 iterations of 32 sentences: 320,000, two or three visits to each of the
-# about 127,000 refs.
+# 10,000 iterations of 32 sentences: 320,000, two or three visits to each of
+# the about 127,000 refs.
 _base_ = './mpg-lqgnet_nano_1xb32-1250it_synthetic-128x128.py'
 data_root = 'data/synthetic_refs_32k'
 train_dataloader = dict(dataset=dict(data_root=data_root))
