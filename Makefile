@@ -65,10 +65,11 @@ faults: $(VENV)/.installed  ## Kill training runs, fill the disk, take processes
 	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/faults/run.py \
 	--kills $(KILLS) --out $(RELIABILITY)/faults.json $(ARGS)
 
-lint: $(VENV)/.installed  ## Check the style of the code
+lint: $(VENV)/.installed  ## Check the style and the types of the code
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/isort --check-only --diff -q .
 	$(VENV)/bin/codespell .
+	$(VENV)/bin/mypy
 
 docs: $(VENV)/.installed  ## Build the documents as a web site in build/docs
 	$(VENV)/bin/python -m pip install -q -e ".[docs]"

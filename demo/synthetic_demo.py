@@ -9,7 +9,6 @@ Example:
 import argparse
 import os.path as osp
 import time
-from typing import Dict
 
 import mmcv
 import torch
@@ -52,7 +51,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 @torch.no_grad()
-def exchange_sentences(runner: Runner, cfg: Config) -> Dict[str, float]:
+def exchange_sentences(runner: Runner, cfg: Config) -> dict[str, float]:
     """Test once more with the sentences of each image exchanged among its
     objects: what a model that does not read would lose nothing by."""
     loader = cfg.test_dataloader.copy()

@@ -12,8 +12,9 @@ import functools
 import os
 import os.path as osp
 import pickle
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def _statistic(owner: type, name: str) -> Callable:
     return getattr(owner, name)
 
 
-def _allowed_globals() -> Dict[str, Callable]:
+def _allowed_globals() -> dict[str, Callable]:
     """What a checkpoint of MMEngine names besides tensors."""
     allowed = {
         f'{kind.__module__}.{kind.__qualname__}': kind
@@ -101,7 +102,7 @@ _PLAIN_PICKLE = SimpleNamespace(
 def load_plain_checkpoint(path: str,
                           map_location: Any = None,
                           *,
-                          strict: Optional[bool] = None) -> Any:
+                          strict: bool | None = None) -> Any:
     """Read a file that ``torch.save`` wrote, if it holds plain data only.
 
     Args:

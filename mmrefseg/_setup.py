@@ -7,9 +7,10 @@ import io
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from typing import NamedTuple
 
 from packaging.version import Version
 
@@ -47,7 +48,7 @@ _NOISE_WARNED = (r'Fail to import ``MultiScaleDeformableAttention``',
                  'Default ``avg_non_ignore`` is False')
 
 
-def _installed() -> Dict[str, Version]:
+def _installed() -> dict[str, Version]:
     """Versions of the OpenMMLab distributions in this environment, by name."""
     names = [dist.name for dists in _MODULES.values() for dist in dists]
     found = {}
@@ -59,8 +60,8 @@ def _installed() -> Dict[str, Version]:
     return found
 
 
-def _find_problem(installed: Dict[str, Version],
-                  importable: List[str]) -> Optional[str]:
+def _find_problem(installed: dict[str, Version],
+                  importable: list[str]) -> str | None:
     """Say in one sentence what is wrong with the OpenMMLab packages.
 
     Args:

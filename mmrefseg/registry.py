@@ -8,8 +8,8 @@ that climbs to a parent registry imports nothing, so without this a config
 would find ``FCNHead`` only if somebody had imported ``mmseg.models`` before.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Iterable, List, Optional
 
 from mmengine.registry import Registry as _Registry
 from mmseg import registry as mmseg
@@ -41,7 +41,7 @@ class Registry(_Registry):
     raises it itself, since only the registry knows its names.
     """
 
-    def get(self, key: str) -> Optional[type]:
+    def get(self, key: str) -> type | None:
         """Find a registered class or function.
 
         Args:
@@ -102,15 +102,15 @@ class Registry(_Registry):
         return (f"'{key}' is not in the {self.name} registry of {scopes}. "
                 f'{hint}')
 
-    def _reachable(self) -> List[_Registry]:
+    def _reachable(self) -> list[_Registry]:
         """This registry and all above it: where a bare name is looked up."""
-        chain: List[_Registry] = [self]
+        chain: list[_Registry] = [self]
         while chain[-1].parent is not None:
             chain.append(chain[-1].parent)
         return chain
 
 
-def _nearest(name: str, known: Iterable[str], count: int = 3) -> List[str]:
+def _nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """The known names most similar to a name, nearest first, in any case."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     near = get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)

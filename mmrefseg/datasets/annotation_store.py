@@ -2,7 +2,8 @@
 """Many small Python objects in one block of memory."""
 
 import pickle
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch

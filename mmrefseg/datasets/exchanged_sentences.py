@@ -1,5 +1,4 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Dict, List, Union
 
 from mmengine.dataset import BaseDataset
 
@@ -27,11 +26,11 @@ class ExchangedSentences:
         ...     dataset=_base_.test_dataloader.dataset))
     """
 
-    def __init__(self, *, dataset: Union[dict, BaseDataset]) -> None:
+    def __init__(self, *, dataset: dict | BaseDataset) -> None:
         if isinstance(dataset, dict):
             dataset = DATASETS.build(dataset)
         self.dataset = dataset
-        refs: Dict[object, List] = {}
+        refs: dict[object, list] = {}
         for group in dataset.get_ref_groups():
             info = dataset.get_data_info(int(group[0]))
             refs.setdefault(info['image_id'], []).append(group)

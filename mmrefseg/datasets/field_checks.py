@@ -6,7 +6,7 @@ hashed, printed, pickled and opened, so that nothing further on stumbles.
 """
 
 import reprlib
-from typing import Any, Optional
+from typing import Any
 
 _LARGEST_ID = 2**63
 
@@ -24,7 +24,7 @@ def is_file_name(value: Any) -> bool:
             and '\0' not in value and _is_whole(value))
 
 
-def as_length(value: Any) -> Optional[int]:
+def as_length(value: Any) -> int | None:
     """A height or a width as an int (some programs write 160.0), or None if
     the value is no number of pixels."""
     # NaN is no number between the two; math.isfinite fails at huge integers.

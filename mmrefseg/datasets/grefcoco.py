@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """gRefCOCO: sentences that mean one thing, several, or nothing."""
 
-from typing import Any, Dict, Tuple
+from typing import Any
 
 from mmrefseg.registry import DATASETS
 from .refcoco import RefCOCODataset
@@ -33,11 +33,11 @@ class GRefCOCODataset(RefCOCODataset):
     refs_names = ('grefs({}).json', 'grefs({}).p')
     many_annotations = True
 
-    def _annotation_ids(self, ref: dict, refs_file: str) -> Tuple[Any, ...]:
+    def _annotation_ids(self, ref: dict, refs_file: str) -> tuple[Any, ...]:
         return annotations_of(ref, refs_file)
 
-    def _parse_ref(self, ref: dict, ids: Tuple[Any, ...],
-                   images: Dict[Any, dict], annotations: Dict[Any, dict],
+    def _parse_ref(self, ref: dict, ids: tuple[Any, ...],
+                   images: dict[Any, dict], annotations: dict[Any, dict],
                    where: str) -> dict:
         shared = super()._parse_ref(ref, ids, images, annotations, where)
         categories = [annotations[i].get('category_id') for i in ids]

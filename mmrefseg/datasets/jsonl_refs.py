@@ -2,8 +2,8 @@
 """One's own data: a text file with one sentence per line."""
 
 import json
-from typing import (Any, Dict, Iterator, List, Mapping, Optional, Sequence,
-                    Tuple, Union)
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
@@ -51,19 +51,19 @@ class JSONLinesRefDataset(BaseRefDataset):
     def __init__(self,
                  *,
                  ann_file: str,
-                 split: Optional[str] = None,
+                 split: str | None = None,
                  data_root: str = '',
                  data_prefix: Mapping[str, str] = dict(
                      img_path='', mask_path=''),
                  extra_fields: Sequence[str] = ('kind', ),
                  check_images: bool = False,
                  pipeline: Sequence = (),
-                 metainfo: Optional[Mapping] = None,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 metainfo: Mapping | None = None,
+                 indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  test_mode: bool = False,
                  lazy_init: bool = False,
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: dict | None = None) -> None:
         self.split = split
         super().__init__(
             ann_file=ann_file,
@@ -79,16 +79,16 @@ class JSONLinesRefDataset(BaseRefDataset):
             lazy_init=lazy_init,
             backend_args=backend_args)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read the file.
 
         Returns:
             list[dict]: Items in the order of the lines.
         """
-        data_list: List[dict] = []
-        splits: Dict[Any, int] = {}
-        masks: Dict[bytes, int] = {}
-        refs: Dict[Any, Tuple[int, str, int]] = {}
+        data_list: list[dict] = []
+        splits: dict[Any, int] = {}
+        masks: dict[bytes, int] = {}
+        refs: dict[Any, tuple[int, str, int]] = {}
         for number, line in self._lines():
             where = f'{self.ann_file}:{number}'
             record = self._parse_line(line, where)
@@ -124,7 +124,7 @@ class JSONLinesRefDataset(BaseRefDataset):
         self._set_masks(list(masks))
         return data_list
 
-    def _lines(self) -> Iterator[Tuple[int, bytes]]:
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Number, from 1, and content of each line that is not blank."""
         content = read_file(self.ann_file, self.backend_args)
         content = content.removeprefix(b'\xef\xbb\xbf')  # byte order mark

@@ -9,7 +9,8 @@ follows a ``#`` is a remark.
 
 import os.path as osp
 from collections import Counter
-from typing import Any, Dict, List, Optional, Sequence, Set
+from collections.abc import Sequence
+from typing import Any
 
 from mmrefseg.fileio import write_atomically
 from .refer_files import load_refs, read_file
@@ -25,8 +26,8 @@ def is_held_out(split: str) -> bool:
 
 
 def held_out_images(path: str,
-                    splits: Optional[Sequence[str]] = None,
-                    backend_args: Optional[dict] = None) -> Set[str]:
+                    splits: Sequence[str] | None = None,
+                    backend_args: dict | None = None) -> set[str]:
     """Images of a refs file's val and test splits.
 
     Args:
@@ -56,7 +57,7 @@ def held_out_images(path: str,
 
 
 def read_leak_list(path: str,
-                   backend_args: Optional[dict] = None) -> Set[str]:
+                   backend_args: dict | None = None) -> set[str]:
     """Read a leak list.
 
     Returns:
@@ -84,7 +85,7 @@ def read_leak_list(path: str,
 
 
 def images_to_exclude(paths: Sequence[str],
-                      backend_args: Optional[dict] = None) -> Set[str]:
+                      backend_args: dict | None = None) -> set[str]:
     """Images that several files forbid.
 
     Args:
@@ -94,7 +95,7 @@ def images_to_exclude(paths: Sequence[str],
     Returns:
         set[str]: Image ids as text.
     """
-    found: Set[str] = set()
+    found: set[str] = set()
     for path in paths:
         if path.endswith(_REFS_SUFFIXES):
             found |= held_out_images(path, backend_args=backend_args)
@@ -105,7 +106,7 @@ def images_to_exclude(paths: Sequence[str],
 
 def write_leak_list(path: str,
                     refs_files: Sequence[str],
-                    splits: Optional[Sequence[str]] = None) -> Dict[str, int]:
+                    splits: Sequence[str] | None = None) -> dict[str, int]:
     """Write a leak list.
 
     Args:
@@ -125,8 +126,8 @@ def write_leak_list(path: str,
     if path.endswith(_REFS_SUFFIXES):
         raise ValueError(f'{path} would be taken for a refs file: let the '
                          'name of a leak list end in .txt.')
-    counts: Dict[str, int] = {}
-    union: Set[str] = set()
+    counts: dict[str, int] = {}
+    union: set[str] = set()
     for refs_file in refs_files:
         images = held_out_images(refs_file, splits)
         odd = sorted(x for x in images if not x.isdecimal())
@@ -145,7 +146,7 @@ def write_leak_list(path: str,
     return counts
 
 
-def keep_others(refs: Sequence[dict], excluded: Set[str]) -> List[dict]:
+def keep_others(refs: Sequence[dict], excluded: set[str]) -> list[dict]:
     """The refs whose images are not excluded."""
     return [ref for ref in refs if image_key(ref['image_id']) not in excluded]
 

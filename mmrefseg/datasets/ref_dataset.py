@@ -2,7 +2,8 @@
 """What all datasets of referring expressions have in common."""
 
 import os.path as osp
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine import fileio
@@ -62,12 +63,12 @@ class BaseRefDataset(BaseDataset):
                  pipeline: Sequence = (),
                  extra_fields: Sequence[str] = ('kind', ),
                  check_images: bool = False,
-                 metainfo: Optional[Mapping] = None,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 metainfo: Mapping | None = None,
+                 indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  test_mode: bool = False,
                  lazy_init: bool = False,
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: dict | None = None) -> None:
         self.extra_fields = tuple(extra_fields)
         self.check_images = check_images
         self.backend_args = backend_args
@@ -110,14 +111,14 @@ class BaseRefDataset(BaseDataset):
         info['seg_fields'] = []
         return info
 
-    def get_ref_groups(self) -> List[np.ndarray]:
+    def get_ref_groups(self) -> list[np.ndarray]:
         """The items of each ref (an object together with its sentences).
 
         Returns:
             list[np.ndarray]: For each ref, in the order of the file, the
             int64 indices of its items in ascending order.
         """
-        groups: Dict[Any, List[int]] = {}
+        groups: dict[Any, list[int]] = {}
         for idx in range(len(self)):
             groups.setdefault(self._get_item(idx)[_GROUP], []).append(idx)
         return [np.asarray(x, dtype=np.int64) for x in groups.values()]
@@ -130,7 +131,7 @@ class BaseRefDataset(BaseDataset):
         return super().get_data_info(idx % len(self))
 
     @staticmethod
-    def _make_item(*, mask: Tuple[int, ...], group: int,
+    def _make_item(*, mask: tuple[int, ...], group: int,
                    **fields: Any) -> dict:
         """An item for ``data_list``.
 
@@ -149,7 +150,7 @@ class BaseRefDataset(BaseDataset):
     def _look_for_images(self, data_list: Sequence[dict]) -> None:
         """Raise if the first image (or any, see ``check_images``) is not
         there."""
-        refs_of: Dict[str, Any] = {}
+        refs_of: dict[str, Any] = {}
         for item in data_list if self.check_images else data_list[:1]:
             refs_of.setdefault(item['img_path'], item['ref_id'])
         missing = [
@@ -165,7 +166,7 @@ class BaseRefDataset(BaseDataset):
                 'are, see docs/data.md.')
 
 
-def _may_exist(path: str, backend_args: Optional[dict]) -> bool:
+def _may_exist(path: str, backend_args: dict | None) -> bool:
     """Whether a file is there, as far as it can be told beforehand."""
     try:
         return fileio.exists(path, backend_args=backend_args)
@@ -173,7 +174,7 @@ def _may_exist(path: str, backend_args: Optional[dict]) -> bool:
         return True  # whoever reads the file says what is wrong
 
 
-def _prefixes(data_prefix: Mapping[str, str]) -> Dict[str, str]:
+def _prefixes(data_prefix: Mapping[str, str]) -> dict[str, str]:
     """mmseg says ``img_path``, mmdet ``img``: both are understood."""
     prefixes = {('img_path' if key == 'img' else key): value
                 for key, value in data_prefix.items()}

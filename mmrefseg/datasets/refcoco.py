@@ -3,8 +3,8 @@
 
 import logging
 import os.path as osp
-from typing import (Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple,
-                    Union)
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -63,30 +63,30 @@ class RefCOCODataset(BaseRefDataset):
     """
 
     # How the refs file may be called.
-    refs_names: Tuple[str, ...] = REFS_NAMES
+    refs_names: tuple[str, ...] = REFS_NAMES
     # Whether a ref may speak of several annotations, or of none.
     many_annotations = False
 
     def __init__(self,
                  *,
-                 split: Union[str, Sequence[str]],
-                 split_by: Optional[str] = None,
-                 split_file: Optional[str] = None,
+                 split: str | Sequence[str],
+                 split_by: str | None = None,
+                 split_file: str | None = None,
                  ann_file: str = 'instances.json',
                  data_root: str = '',
                  data_prefix: Mapping[str, str] = dict(img_path='train2014/'),
                  sentence_field: str = 'raw',
                  empty_sentences: str = 'error',
-                 exclude_images: Union[str, Sequence[str]] = (),
+                 exclude_images: str | Sequence[str] = (),
                  extra_fields: Sequence[str] = ('kind', ),
                  check_images: bool = False,
                  pipeline: Sequence = (),
-                 metainfo: Optional[Mapping] = None,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 metainfo: Mapping | None = None,
+                 indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  test_mode: bool = False,
                  lazy_init: bool = False,
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: dict | None = None) -> None:
         if (split_by is None) == (split_file is None):
             raise ValueError('Give either split_by (such as "unc") or '
                              'split_file (the path of a refs file), not both '
@@ -118,7 +118,7 @@ class RefCOCODataset(BaseRefDataset):
             lazy_init=lazy_init,
             backend_args=backend_args)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read both files.
 
         Returns:
@@ -166,15 +166,15 @@ class RefCOCODataset(BaseRefDataset):
         self._set_masks([x['segmentation'] for x in annotations.values()])
         return data_list
 
-    def _exclude(self, refs: List[dict], chosen: Set[str],
-                 refs_file: str) -> List[dict]:
+    def _exclude(self, refs: list[dict], chosen: set[str],
+                 refs_file: str) -> list[dict]:
         """The refs of the chosen splits, but for those whose images are not
         to be seen."""
         wanted = [x for x in refs if x['split'] in chosen]
         if not self.exclude_images:
             return wanted
         own = {image_key(x['image_id']) for x in refs}
-        excluded: Set[str] = set()
+        excluded: set[str] = set()
         for path in self.exclude_images:
             path = join(self.data_root, path)
             named = images_to_exclude([path], self.backend_args)
@@ -207,12 +207,12 @@ class RefCOCODataset(BaseRefDataset):
             level=logging.INFO if left_out else logging.WARNING)
         return kept
 
-    def _annotation_ids(self, ref: dict, refs_file: str) -> Tuple[Any, ...]:
+    def _annotation_ids(self, ref: dict, refs_file: str) -> tuple[Any, ...]:
         """Which annotations a ref speaks of."""
         return (ref['ann_id'], )
 
-    def _parse_ref(self, ref: dict, ids: Tuple[Any, ...],
-                   images: Dict[Any, dict], annotations: Dict[Any, dict],
+    def _parse_ref(self, ref: dict, ids: tuple[Any, ...],
+                   images: dict[Any, dict], annotations: dict[Any, dict],
                    where: str) -> dict:
         """What all sentences of a ref have in common."""
         image = images.get(ref['image_id'])
@@ -256,7 +256,7 @@ class RefCOCODataset(BaseRefDataset):
         return isinstance(text, str) and 'empty' in (
             find_text_fault(text) or '')
 
-    def _report_empty(self, empty: List[str], data_list: List[dict]) -> None:
+    def _report_empty(self, empty: list[str], data_list: list[dict]) -> None:
         if not empty:
             return
         more = f' (and {len(empty) - 1} more like it)' if empty[1:] else ''

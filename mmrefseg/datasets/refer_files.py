@@ -17,16 +17,16 @@ import json
 import os.path as osp
 import re
 from collections import Counter
-from typing import (Any, Callable, Dict, Iterable, List, Optional, Sequence,
-                    Set, Tuple)
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from mmengine import fileio
 
+from mmrefseg.fileio import loads_plain_pickle
 from .annotation_store import AnnotationStore
 from .field_checks import as_length, is_file_name, is_id, is_note, show
-from .plain_pickle import loads_plain_pickle
 
-KNOWN_SPLITS_BY: Dict[str, Tuple[str, ...]] = {
+KNOWN_SPLITS_BY: dict[str, tuple[str, ...]] = {
     'refcoco': ('unc', 'google'),
     'refcoco+': ('unc', ),
     'refcocog': ('umd', 'google'),
@@ -44,7 +44,7 @@ ALL_NAMES = ('refs({}).p', 'refs({}).json', 'grefs({}).json', 'grefs({}).p')
 NO_TARGET = -1
 
 
-def read_file(path: str, backend_args: Optional[dict] = None) -> bytes:
+def read_file(path: str, backend_args: dict | None = None) -> bytes:
     """The bytes of an annotation file.
 
     Raises:
@@ -62,7 +62,7 @@ def read_file(path: str, backend_args: Optional[dict] = None) -> bytes:
 
 def find_refs_file(folder: str,
                    split_by: str,
-                   backend_args: Optional[dict] = None,
+                   backend_args: dict | None = None,
                    names: Sequence[str] = REFS_NAMES) -> str:
     """Path of ``refs(<split_by>).p`` in a folder.
 
@@ -97,7 +97,7 @@ def find_refs_file(folder: str,
 
 def list_refs_files(folder: str,
                     names: Sequence[str] = REFS_NAMES,
-                    backend_args: Optional[dict] = None) -> List[str]:
+                    backend_args: dict | None = None) -> list[str]:
     """Names of the refs files in a folder, whatever they are split by."""
     if not fileio.isdir(folder, backend_args=backend_args):
         return []
@@ -109,9 +109,9 @@ def list_refs_files(folder: str,
 
 
 def load_refs(path: str,
-              backend_args: Optional[dict] = None,
+              backend_args: dict | None = None,
               *,
-              many: bool = False) -> List[dict]:
+              many: bool = False) -> list[dict]:
     """Read a refs file, a pickle or (by its name) JSON, and check its form.
 
     Args:
@@ -125,7 +125,7 @@ def load_refs(path: str,
     Raises:
         FileNotFoundError: The file does not exist.
         ValueError: The file is damaged or refused (see
-            :mod:`~mmrefseg.datasets.plain_pickle`), empty, or a ref of it
+            :mod:`~mmrefseg.fileio.plain_pickle`), empty, or a ref of it
             lacks what a ref needs.
     """
     if path.endswith('.json'):
@@ -174,7 +174,7 @@ def load_refs(path: str,
 
 def _check_ref_ids(refs: Sequence[dict], path: str) -> None:
     """One ref_id is one object in one image."""
-    objects: Dict[Any, tuple] = {}
+    objects: dict[Any, tuple] = {}
     for ref in refs:
         found = ref['image_id'], ref['ann_id']
         if objects.setdefault(ref['ref_id'], found) != found:
@@ -183,7 +183,7 @@ def _check_ref_ids(refs: Sequence[dict], path: str) -> None:
                 'objects: correct the file, see docs/data.md.')
 
 
-def annotations_of(ref: dict, path: str) -> Tuple[Any, ...]:
+def annotations_of(ref: dict, path: str) -> tuple[Any, ...]:
     """Ids of the annotations that a ref speaks of.
 
     Args:
@@ -211,8 +211,8 @@ def annotations_of(ref: dict, path: str) -> Tuple[Any, ...]:
 
 def read_instances(path: str,
                    ann_ids: Iterable[Any],
-                   backend_args: Optional[dict] = None
-                   ) -> Tuple[List[dict], List[dict], List[Any]]:
+                   backend_args: dict | None = None
+                   ) -> tuple[list[dict], list[dict], list[Any]]:
     """Read the records of an ``instances.json``.
 
     Masks of annotations that are not asked for are dropped while the text is
@@ -271,9 +271,9 @@ def read_instances(path: str,
 
 
 def load_instances(path: str,
-                   ann_ids: Set[Any],
-                   backend_args: Optional[dict] = None
-                   ) -> Tuple[Dict[Any, dict], Dict[Any, dict]]:
+                   ann_ids: set[Any],
+                   backend_args: dict | None = None
+                   ) -> tuple[dict[Any, dict], dict[Any, dict]]:
     """Read an ``instances.json`` and keep what is asked for.
 
     Args:
@@ -325,9 +325,9 @@ def _check_image(image: dict, path: str) -> None:
         image[key] = length
 
 
-def _by_id(records: Iterable[dict], what: str, path: str) -> Dict[Any, dict]:
+def _by_id(records: Iterable[dict], what: str, path: str) -> dict[Any, dict]:
     """Records by id; two of one id have to be the same."""
-    found: Dict[Any, dict] = {}
+    found: dict[Any, dict] = {}
     for record in records:
         if found.setdefault(record['id'], record) != record:
             raise ValueError(
@@ -336,8 +336,8 @@ def _by_id(records: Iterable[dict], what: str, path: str) -> Dict[Any, dict]:
     return found
 
 
-def _load_json(path: str, hook: Optional[Callable],
-               backend_args: Optional[dict]) -> Any:
+def _load_json(path: str, hook: Callable | None,
+               backend_args: dict | None) -> Any:
     text = read_file(path, backend_args)
     if not text:
         raise ValueError(f'{path} is empty (0 bytes): get it again, see '
@@ -355,7 +355,7 @@ def _load_json(path: str, hook: Optional[Callable],
 
 
 def choose_splits(present: Sequence[str], wanted: Sequence[str],
-                  path: str) -> Set[str]:
+                  path: str) -> set[str]:
     """The splits of a file that a user's choice means.
 
     A name means itself; as in REFER's own reader, 'test' means every split
@@ -371,7 +371,7 @@ def choose_splits(present: Sequence[str], wanted: Sequence[str],
         ValueError: A chosen name means no split of the file.
     """
     counts = Counter(present)
-    chosen: Set[str] = set()
+    chosen: set[str] = set()
     for name in wanted:
         if name == 'test':
             found = {x for x in counts if 'test' in x}

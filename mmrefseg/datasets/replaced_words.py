@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 import re
-from typing import Iterator, Mapping, Tuple, Union
+from collections.abc import Iterator, Mapping
 
 from mmengine.dataset import BaseDataset
 
@@ -41,7 +41,7 @@ class ReplacedWords:
 
     def __init__(self,
                  *,
-                 dataset: Union[dict, BaseDataset],
+                 dataset: dict | BaseDataset,
                  words: Mapping[str, str],
                  replace: bool = True) -> None:
         if isinstance(dataset, dict):
@@ -62,7 +62,7 @@ class ReplacedWords:
             raise ValueError('No sentence of this dataset has one of the '
                              f'words {", ".join(sorted(self._words))}.')
 
-    def _changed(self) -> Iterator[Tuple[int, str, str]]:
+    def _changed(self) -> Iterator[tuple[int, str, str]]:
         for i in range(len(self.dataset)):
             text = self.dataset.get_data_info(i)['text']
             new, count = self._pattern.subn(self._put, text)
@@ -86,7 +86,7 @@ class ReplacedWords:
     def __len__(self) -> int:
         return len(self._items)
 
-    def source(self, index: int) -> Tuple[int, str]:
+    def source(self, index: int) -> tuple[int, str]:
         """Where an item comes from.
 
         Args:

@@ -2,7 +2,7 @@
 """Which sentences an epoch shows."""
 
 import math
-from typing import Iterator, List, Optional
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class OneSentencePerRefSampler(Sampler):
     def __init__(self,
                  dataset,
                  *,
-                 seed: Optional[int] = None,
+                 seed: int | None = None,
                  shuffle: bool = True,
                  round_up: bool = True,
                  refs_per_image: int = 1) -> None:
@@ -118,14 +118,14 @@ class OneSentencePerRefSampler(Sampler):
         self.epoch = epoch
 
 
-def _number_images(dataset, groups: List[np.ndarray]) -> torch.Tensor:
+def _number_images(dataset, groups: list[np.ndarray]) -> torch.Tensor:
     """A number for the image of each ref."""
     numbers: dict = {}
     paths = (dataset.get_data_info(int(x[0]))['img_path'] for x in groups)
     return torch.tensor([numbers.setdefault(p, len(numbers)) for p in paths])
 
 
-def ref_groups(dataset) -> List[np.ndarray]:
+def ref_groups(dataset) -> list[np.ndarray]:
     """The items of each ref of a dataset, through wrappers.
 
     Args:

@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import os.path as osp
-from typing import Optional
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -25,8 +24,8 @@ AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
 
 def load_config(path: str,
                 *,
-                options: Optional[dict] = None,
-                work_dir: Optional[str] = None,
+                options: dict | None = None,
+                work_dir: str | None = None,
                 launcher: str = 'none') -> Config:
     """Read a config file and apply what every command lets change.
 
@@ -105,7 +104,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def set_resume(cfg: Config, checkpoint: Optional[str]) -> None:
+def set_resume(cfg: Config, checkpoint: str | None) -> None:
     """Resume a training run.
 
     Args:
@@ -144,7 +143,7 @@ def check_checkpoint(path: str) -> None:
 def draw_predictions(cfg: Config,
                      *,
                      show: bool = False,
-                     show_dir: Optional[str] = None,
+                     show_dir: str | None = None,
                      wait_time: float = 0.) -> None:
     """Draw every sentence of a test, not only the few that the config asks
     for.

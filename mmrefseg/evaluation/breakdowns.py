@@ -2,7 +2,8 @@
 """Parts of a split: short and long sentences, small and large things."""
 
 import re
-from typing import Any, Dict, List, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 NO_VALUE = 'none'
 
@@ -55,9 +56,9 @@ def field_value(value: Any) -> str:
     return re.sub(r'[^\w.-]+', '_', str(value)) or NO_VALUE
 
 
-def group_by(labels: Sequence[str]) -> Dict[str, List[int]]:
+def group_by(labels: Sequence[str]) -> dict[str, list[int]]:
     """Indices by label, labels in the order of numbers, then of letters."""
-    groups: Dict[str, List[int]] = {}
+    groups: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
         groups.setdefault(label, []).append(index)
 
@@ -98,7 +99,7 @@ class Breakdown:
         self.length_bins = tuple(length_bins)
         self.size_bins = tuple(size_bins)
 
-    def labels(self, sample: Dict[str, Any], truth: int,
+    def labels(self, sample: dict[str, Any], truth: int,
                image: int) -> tuple:
         """The part that a sentence belongs to, for each field.
 

@@ -1,7 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Which object was segmented instead of the one that was meant."""
 
-from typing import Any, Iterable, NamedTuple, Optional, Tuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -37,7 +38,7 @@ def encode(mask: np.ndarray) -> dict:
 
 
 def best_overlap(predicted: dict,
-                 objects: Iterable[ImageObject]) -> Optional[Overlap]:
+                 objects: Iterable[ImageObject]) -> Overlap | None:
     """The object whose IoU with a predicted mask is the greatest.
 
     Args:
@@ -60,7 +61,7 @@ def best_overlap(predicted: dict,
     return best
 
 
-def exceeds(one: Tuple[int, int], other: Tuple[int, int]) -> bool:
+def exceeds(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether one IoU is greater than another, by whole numbers.
 
     Args:

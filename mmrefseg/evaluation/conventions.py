@@ -1,8 +1,9 @@
 # Licensed under the Apache License, Version 2.0.
 """How the published codes compute their numbers, as presets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any
 
 NO_TARGET_RULES = ('rela', 'rris')
 
@@ -26,13 +27,13 @@ class Convention:
 
     eval_size: str = 'original'
     precision_compare: str = '>='
-    foreground: Union[str, float] = 'argmax'
+    foreground: str | float = 'argmax'
     empty_iou: int = 0
-    thresholds: Tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9)
-    no_target: Tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9)
+    no_target: tuple[str, ...] = ()
 
 
-CONVENTIONS: Dict[str, Convention] = {
+CONVENTIONS: dict[str, Convention] = {
     'default':
     Convention(),
     # MPG-LQGNet: 'initial image size' (the network's), 'higher than X'
@@ -59,7 +60,7 @@ CONVENTIONS: Dict[str, Convention] = {
     Convention(eval_size='input', no_target=('rris', )),
 }
 
-_CHOICES: Dict[str, Sequence] = dict(
+_CHOICES: dict[str, Sequence] = dict(
     eval_size=('original', 'input'),
     precision_compare=('>=', '>'),
     empty_iou=(0, 1))
@@ -68,7 +69,7 @@ _CHOICES: Dict[str, Sequence] = dict(
 _CONTRADICTING = (*_CHOICES, 'foreground')
 
 
-def settle(name: Optional[str] = None, **given: Any) -> Convention:
+def settle(name: str | None = None, **given: Any) -> Convention:
     """The convention that some arguments ask for.
 
     Args:

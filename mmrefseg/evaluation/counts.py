@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """What is kept of a sentence: a few integers, whatever the image's size."""
 
-from typing import Any, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -31,7 +31,7 @@ class Counts(NamedTuple):
         return self.union - self.truth + self.intersection
 
     @property
-    def areas(self) -> Tuple[int, int]:
+    def areas(self) -> tuple[int, int]:
         """Intersection and union, the mask being empty where the prediction
         is that nothing is meant."""
         if self.says_nothing:
@@ -40,7 +40,7 @@ class Counts(NamedTuple):
 
 
 def count_masks(predicted: torch.Tensor,
-                true: torch.Tensor) -> Tuple[int, int, int]:
+                true: torch.Tensor) -> tuple[int, int, int]:
     """Areas of intersection, of union and of the true mask.
 
     Args:

@@ -1,8 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Scaling of masks as LAVT scales them."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Sequence
 
 import numpy as np
 import torch

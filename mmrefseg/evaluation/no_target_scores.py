@@ -1,7 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Scores of data in which some sentences mean nothing."""
 
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .conventions import Convention
 from .counts import Counts
@@ -9,7 +10,7 @@ from .scores import iou, mean, score
 
 
 def score_sentences(items: Sequence[Counts],
-                    convention: Convention) -> Dict[str, float]:
+                    convention: Convention) -> dict[str, float]:
     """All scores that a convention asks for, in percent.
 
     Where it has rules for sentences that mean nothing, oIoU, mIoU and P@X
@@ -26,7 +27,7 @@ def score_sentences(items: Sequence[Counts],
     asked = items
     if convention.no_target:
         asked = [x for x in items if not x.means_nothing]
-    out: Dict[str, float] = {}
+    out: dict[str, float] = {}
     if asked:
         out.update(
             score([x.areas for x in asked], convention.thresholds,
@@ -36,7 +37,7 @@ def score_sentences(items: Sequence[Counts],
     return out
 
 
-def rela_scores(items: Sequence[Counts]) -> Dict[str, float]:
+def rela_scores(items: Sequence[Counts]) -> dict[str, float]:
     """gIoU, cIoU, N-acc and T-acc as ReLA (Liu et al., "GRES", CVPR 2023)
     computes them on gRefCOCO.
 
@@ -62,14 +63,14 @@ def rela_scores(items: Sequence[Counts]) -> Dict[str, float]:
     return out
 
 
-def rela_areas(x: Counts) -> Tuple[int, int]:
+def rela_areas(x: Counts) -> tuple[int, int]:
     """The intersection and the union of a sentence that ReLA's cIoU sums."""
     if x.means_nothing:
         return 0, 0 if x.says_nothing else x.union
     return 0 if x.says_nothing else x.intersection, x.union
 
 
-def rris_scores(items: Sequence[Counts]) -> Dict[str, float]:
+def rris_scores(items: Sequence[Counts]) -> dict[str, float]:
     """mRR, rIoU and the mIoU over refs of R-RIS (Wu et al., "Towards Robust
     Referring Image Segmentation", TIP 2024; RefSegformer).
 
@@ -80,10 +81,10 @@ def rris_scores(items: Sequence[Counts]) -> Dict[str, float]:
     I / U over the sentences that mean something. A ref counts in the means
     for which it has a sentence.
     """
-    refs: Dict[Any, List[Counts]] = {}
+    refs: dict[Any, list[Counts]] = {}
     for x in items:
         refs.setdefault(x.ref, []).append(x)
-    found: Dict[str, List[float]] = {'mRR': [], 'rIoU': [], 'mIoU_ref': []}
+    found: dict[str, list[float]] = {'mRR': [], 'rIoU': [], 'mIoU_ref': []}
     for members in refs.values():
         true = [x.areas for x in members if not x.means_nothing]
         false = [x.areas[1] for x in members if x.means_nothing]
@@ -99,7 +100,7 @@ def rris_scores(items: Sequence[Counts]) -> Dict[str, float]:
 
 # What rris_scores gives: means over refs.
 RULES_OF_REFS = ('mRR', 'rIoU', 'mIoU_ref')
-RULES: Dict[str, Callable[[Sequence[Counts]], Dict[str, float]]] = {
+RULES: dict[str, Callable[[Sequence[Counts]], dict[str, float]]] = {
     'rela': rela_scores,
     'rris': rris_scores,
 }

@@ -4,7 +4,8 @@
 import json
 import os
 import os.path as osp
-from typing import Any, Dict, List, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -63,7 +64,7 @@ class PredictionDump(BaseMetric):
                     line['drawn'] = _encode(drawn.astype(np.uint8))
             self.results.append(line)
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Write the file.
 
         Args:

@@ -1,7 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The scores of referring segmentation, classic and with no-target rules."""
 
-from typing import Any, Dict, Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -96,20 +97,20 @@ class ReferringIoUMetric(BaseMetric):
 
     def __init__(self,
                  *,
-                 eval_size: Optional[str] = None,
-                 precision_compare: Optional[str] = None,
-                 convention: Optional[str] = None,
-                 foreground: Optional[Union[str, float]] = None,
-                 empty_iou: Optional[int] = None,
-                 thresholds: Optional[Sequence[float]] = None,
-                 no_target: Optional[Union[str, Sequence[str]]] = None,
+                 eval_size: str | None = None,
+                 precision_compare: str | None = None,
+                 convention: str | None = None,
+                 foreground: str | float | None = None,
+                 empty_iou: int | None = None,
+                 thresholds: Sequence[float] | None = None,
+                 no_target: str | Sequence[str] | None = None,
                  breakdown: Sequence[str] = (),
                  length_bins: Sequence[int] = (1, 3, 6),
                  size_bins: Sequence[int] = (0, 1, 5, 20),
-                 output_file: Optional[str] = None,
+                 output_file: str | None = None,
                  collect_device: str = 'cpu',
-                 prefix: Optional[str] = None,
-                 collect_dir: Optional[str] = None) -> None:
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
         # bare keys are meant: the base class warns of an absent prefix
         super().__init__(
             collect_device=collect_device,
@@ -126,7 +127,7 @@ class ReferringIoUMetric(BaseMetric):
             no_target=no_target)
         self.breakdown = Breakdown(breakdown, length_bins, size_bins)
         self.output_file = output_file
-        self._size: Optional[int] = None
+        self._size: int | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Note the areas of each sample of a batch.
@@ -177,7 +178,7 @@ class ReferringIoUMetric(BaseMetric):
         self._size = size
         return super().evaluate(size)
 
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics and log them as a table.
 
         Args:

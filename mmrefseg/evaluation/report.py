@@ -5,7 +5,8 @@ import csv
 import io
 import logging
 import re
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from mmengine.logging import print_log
 from prettytable import PrettyTable
@@ -23,12 +24,12 @@ class Row(NamedTuple):
 
     title: str
     number: int
-    scores: Dict[str, float]
+    scores: dict[str, float]
 
 
-def score_split(items: Sequence[Counts], labels: Sequence[Tuple[str, ...]],
+def score_split(items: Sequence[Counts], labels: Sequence[tuple[str, ...]],
                 fields: Sequence[str],
-                convention: Convention) -> Tuple[Dict[str, float], List[Row]]:
+                convention: Convention) -> tuple[dict[str, float], list[Row]]:
     """Scores of a split and of its parts.
 
     Args:
@@ -71,18 +72,18 @@ def score_split(items: Sequence[Counts], labels: Sequence[Tuple[str, ...]],
     return metrics, rows
 
 
-def _split_refs(items: Sequence[Counts], groups: Dict[str,
-                                                      List[int]]) -> bool:
+def _split_refs(items: Sequence[Counts], groups: dict[str,
+                                                      list[int]]) -> bool:
     """Whether sentences of one ref stand in several parts: then no part can
     tell of a ref as a whole."""
-    part_of: Dict[Any, str] = {}
+    part_of: dict[Any, str] = {}
     return any(
         part_of.setdefault(items[k].ref, label) != label
         for label, members in groups.items() for k in members
         if items[k].ref is not None)
 
 
-def _brief(scores: Dict[str, float]) -> List[str]:
+def _brief(scores: dict[str, float]) -> list[str]:
     """The keys that are reported of a part: all, but one P@X only."""
     precisions = [key for key in scores if key[0] == 'P']
     return [key for key in scores if key not in precisions[1:]]
@@ -102,7 +103,7 @@ def _tell_of_nothing(items: Sequence[Counts], convention: Convention) -> None:
 
 def format_table(rows: Sequence[Row], convention: Convention) -> str:
     """The lines as a table to be read, with what they mean below it."""
-    keys: List[str] = []
+    keys: list[str] = []
     for row in rows:
         keys += [key for key in row.scores if key not in keys]
     table = PrettyTable()
@@ -132,7 +133,7 @@ CSV_COUNTS = ('intersection', 'union', 'rela_union', 'iou', 'true_area',
               'means_nothing', 'says_nothing')
 
 
-def csv_counts(item: Counts, convention: Convention) -> List[Any]:
+def csv_counts(item: Counts, convention: Convention) -> list[Any]:
     """The cells of :data:`CSV_COUNTS` of a sentence."""
     inter, union = item.areas
     value = iou(inter, union, convention.empty_iou)

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """What a metric reads from a data sample, and what it refuses."""
 
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 
@@ -45,7 +45,7 @@ def labels(sample: dict, key: str) -> torch.Tensor:
 
 
 def predicted_mask(sample: dict,
-                   foreground: Union[str, float]) -> torch.Tensor:
+                   foreground: str | float) -> torch.Tensor:
     """The predicted pixels.
 
     Where the model says that nothing is meant (``pred_no_target``), those
@@ -125,7 +125,7 @@ def means_nothing(sample: dict, true: torch.Tensor) -> bool:
     Raises:
         ValueError: If the metainfo says so, but the mask is not empty.
     """
-    said: Optional[Any] = sample.get('no_target')
+    said: Any | None = sample.get('no_target')
     if said is None and sample.get('exist') is not None:
         said = not sample['exist']
     empty = not bool(true.any())

@@ -2,8 +2,8 @@
 """The arithmetic of oIoU, mIoU and P@X, on integers."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Dict, Sequence, Tuple
 
 
 def iou(intersection: int, union: int, empty: int = 0) -> float:
@@ -37,10 +37,10 @@ def meets(intersection: int,
     return left >= right if compare == '>=' else left > right
 
 
-def score(areas: Sequence[Tuple[int, int]],
+def score(areas: Sequence[tuple[int, int]],
           thresholds: Sequence[float],
           compare: str,
-          empty: int = 0) -> Dict[str, float]:
+          empty: int = 0) -> dict[str, float]:
     """oIoU, mIoU and P@X of some sentences, in percent.
 
     Sums of areas are exact integers. The mean is rounded once, after an exact

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import List, Optional, Sequence, Union
+from collections.abc import Sequence
 
 import torch
 from mmseg.models import SegDataPreProcessor
@@ -25,8 +25,8 @@ class RefSegDataPreProcessor(SegDataPreProcessor):
 
     def __init__(self,
                  *,
-                 mean: Optional[Sequence[float]] = None,
-                 std: Optional[Sequence[float]] = None,
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None,
                  bgr_to_rgb: bool = True) -> None:
         super().__init__(
             mean=mean, std=std, size_divisor=1, bgr_to_rgb=bgr_to_rgb)
@@ -55,7 +55,7 @@ class RefSegDataPreProcessor(SegDataPreProcessor):
                 'A training batch holds images of different sizes, '
                 f'{sorted(shapes)}: give the pipeline a Resize with '
                 'keep_ratio=False.')
-        singles: List[Tensor] = [
+        singles: list[Tensor] = [
             super(RefSegDataPreProcessor, self).forward(
                 dict(inputs=[image]), training=False)['inputs'][0]
             for image in images
@@ -64,8 +64,8 @@ class RefSegDataPreProcessor(SegDataPreProcessor):
         return dict(inputs=singles, data_samples=samples)
 
 
-def group_by_shape(images: Union[Tensor, Sequence[Tensor]],
-                   rows: Sequence[int]) -> List[tuple]:
+def group_by_shape(images: Tensor | Sequence[Tensor],
+                   rows: Sequence[int]) -> list[tuple]:
     """Sort sentences into batches of images of one size.
 
     Args:

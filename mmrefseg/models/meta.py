@@ -1,8 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Building a model of any size without memory."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 import torch
 from torch.overrides import TorchFunctionMode

@@ -1,5 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
-from .features import LanguageFeatures, MultimodalFeatures
+from .features import (FusionOutput, ImageFeatures, LanguageFeatures,
+                       MultimodalFeatures, Pairs, masked_mean)
+from .prediction import Prediction, binarize, referent_probability
 from .sentences import find_text_fault
 
-__all__ = ['LanguageFeatures', 'MultimodalFeatures', 'find_text_fault']
+__all__ = [
+    'FusionOutput', 'ImageFeatures', 'LanguageFeatures', 'MultimodalFeatures',
+    'Pairs', 'Prediction', 'binarize', 'find_text_fault', 'masked_mean',
+    'referent_probability'
+]

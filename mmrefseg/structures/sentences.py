@@ -2,10 +2,9 @@
 """Which texts are sentences at all, whatever vocabulary reads them."""
 
 import unicodedata
-from typing import Optional
 
 
-def find_text_fault(text: str) -> Optional[str]:
+def find_text_fault(text: str) -> str | None:
     """What is wrong with a sentence, if no tokenizer could read it.
 
     Args:

@@ -2,7 +2,6 @@
 """Pictures of the samples that a dataset gives."""
 
 import os.path as osp
-from typing import List, Optional
 
 import mmcv
 import numpy as np
@@ -14,7 +13,7 @@ from .panels import draw_panels
 from .visualizer import sample_name
 
 
-def spread(length: int, num: int, seed: Optional[int] = None) -> List[int]:
+def spread(length: int, num: int, seed: int | None = None) -> list[int]:
     """Choose ``num`` of ``length`` indices, ascending.
 
     Args:
@@ -57,8 +56,8 @@ def draw_dataset_item(item: dict, bgr: bool = True) -> np.ndarray:
 def browse_dataset(dataset: BaseDataset,
                    out_dir: str,
                    num: int = 20,
-                   seed: Optional[int] = None,
-                   bgr: bool = True) -> List[str]:
+                   seed: int | None = None,
+                   bgr: bool = True) -> list[str]:
     """Draw samples of a dataset, after its pipeline, with sentence and mask.
 
     Writes one picture per sample, and ``overview.png`` with up to 24 of them.

@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """A picture with the sentence above it and what the sentence means marked."""
 
-from typing import List, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -39,7 +38,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 def drawing_size(height: int,
                  width: int,
                  min_side: int = 448,
-                 max_side: Optional[int] = 1600) -> Tuple[int, int]:
+                 max_side: int | None = 1600) -> tuple[int, int]:
     """Height and width to draw at: a small image is enlarged until lines and
     letters are fine enough, a huge one reduced; the ratio stays.
 
@@ -56,7 +55,7 @@ def drawing_size(height: int,
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def resize_image(image: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize to (height, width): cubic when enlarging, by area otherwise."""
     if image.shape[:2] == tuple(size):
         return image
@@ -66,7 +65,7 @@ def resize_image(image: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
         interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
 
 
-def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize a mask to (height, width) with a smooth edge.
 
     Args:
@@ -103,7 +102,7 @@ def line_thickness(mask: np.ndarray) -> int:
     return max(2, round(min(of_picture, of_thing)))
 
 
-def _contours(mask: np.ndarray) -> List[np.ndarray]:
+def _contours(mask: np.ndarray) -> list[np.ndarray]:
     # a frame of zeros, so that an outline along the picture's edge is closed
     padded = np.pad(mask.astype(np.uint8), 1)
     found = cv2.findContours(padded, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -172,7 +171,7 @@ def highlight(image: np.ndarray,
 
 def add_banner(image: np.ndarray,
                text: str,
-               legend: Optional[List[Tuple[str, Color, str]]] = None,
+               legend: list[tuple[str, Color, str]] | None = None,
                max_lines: int = 4) -> np.ndarray:
     """Put a banner with a sentence, and a legend below it, above a picture.
 
@@ -229,7 +228,7 @@ def _legend_rows(legend, width: int, size: int) -> list:
     return rows
 
 
-def _draw_mark(banner: Image.Image, xy: Tuple[int, int], mark: str,
+def _draw_mark(banner: Image.Image, xy: tuple[int, int], mark: str,
                color: Color, size: int) -> int:
     """Draw a sign of the legend; returns where the words begin."""
     if not mark:
@@ -257,14 +256,14 @@ def mask_iou(mask: np.ndarray, gt: np.ndarray) -> float:
 
 
 def draw_referring_overlay(image: np.ndarray,
-                           mask: Optional[np.ndarray] = None,
-                           text: Optional[str] = None,
-                           gt: Optional[np.ndarray] = None,
+                           mask: np.ndarray | None = None,
+                           text: str | None = None,
+                           gt: np.ndarray | None = None,
                            *,
                            alpha: float = 0.3,
                            dim: float = 0.25,
                            min_side: int = 448,
-                           max_side: Optional[int] = 1600,
+                           max_side: int | None = 1600,
                            legend: bool = True) -> np.ndarray:
     """Draw a sentence and the thing that it means.
 

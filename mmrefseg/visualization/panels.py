@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Heat maps over pictures, and pictures side by side."""
 
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import cv2
 import matplotlib
@@ -18,7 +18,7 @@ COLORMAP = 'turbo'
 def draw_heat_map(image: np.ndarray,
                   heat: np.ndarray,
                   alpha: float = 0.75,
-                  vmax: Optional[float] = 1.) -> np.ndarray:
+                  vmax: float | None = 1.) -> np.ndarray:
     """Lay a heat map over the grey version of an image.
 
     Args:
@@ -58,9 +58,9 @@ def _caption(title: str, width: int, size: int) -> np.ndarray:
     return np.asarray(strip)
 
 
-def draw_panels(panels: Sequence[Tuple[str, np.ndarray]],
+def draw_panels(panels: Sequence[tuple[str, np.ndarray]],
                 *,
-                columns: Optional[int] = None,
+                columns: int | None = None,
                 panel_width: int = 320,
                 gap: int = 6) -> np.ndarray:
     """Lay captioned pictures out in a grid.
@@ -85,7 +85,7 @@ def draw_panels(panels: Sequence[Tuple[str, np.ndarray]],
         raise ValueError('draw_panels needs at least one panel.')
     columns = min(len(panels), columns or 4)
     size = int(np.clip(round(0.055 * panel_width), 13, 30))
-    cells: List[np.ndarray] = []
+    cells: list[np.ndarray] = []
     for title, image in panels:
         image = to_rgb(image)
         height = max(1, round(image.shape[0] * panel_width / image.shape[1]))
@@ -110,7 +110,7 @@ def draw_panels(panels: Sequence[Tuple[str, np.ndarray]],
 
 def draw_color_bar(width: int,
                    words: str,
-                   height: Optional[int] = None,
+                   height: int | None = None,
                    size: int = 16) -> np.ndarray:
     """A strip that explains the colours of a heat map from 0 to 1.
 
@@ -158,7 +158,7 @@ def stack(pictures: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
         gap (int): Space between them in pixels. Defaults to 6.
     """
     width = max(picture.shape[1] for picture in pictures)
-    parts: List[np.ndarray] = []
+    parts: list[np.ndarray] = []
     for picture in pictures:
         if parts:
             parts.append(np.full((gap, width, 3), BANNER_COLOR, np.uint8))

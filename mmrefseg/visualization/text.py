@@ -10,15 +10,15 @@ the character.
 
 import os.path as osp
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import FrozenSet, List, Sequence, Tuple
 
 import matplotlib
 import numpy as np
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
-Color = Tuple[int, int, int]
+Color = tuple[int, int, int]
 
 _WIDE_COVERAGE = ('CJK', 'Noto Sans', 'Source Han', 'WenQuanYi', 'Droid',
                   'Gothic', 'Ming', 'Hei', 'Song', 'PingFang', 'YaHei',
@@ -32,7 +32,7 @@ def _default_font() -> str:
 
 
 @lru_cache(maxsize=None)
-def _covered(path: str) -> FrozenSet[int]:
+def _covered(path: str) -> frozenset[int]:
     """Code points that a font file has; none if it cannot be read."""
     try:
         return frozenset(FT2Font(path).get_charmap())
@@ -62,9 +62,9 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size)
 
 
-def _runs(text: str) -> List[Tuple[str, str]]:
+def _runs(text: str) -> list[tuple[str, str]]:
     """Split a text into (font file, piece) with one font per piece."""
-    runs: List[Tuple[str, str]] = []
+    runs: list[tuple[str, str]] = []
     for char in text:
         path = _font_for(char)
         if runs and runs[-1][0] == path:
@@ -100,7 +100,7 @@ def line_height(size: int) -> int:
 def wrap_text(text: str,
               width: int,
               size: int,
-              max_lines: int = 4) -> List[str]:
+              max_lines: int = 4) -> list[str]:
     """Break a text into lines that are at most ``width`` pixels wide.
 
     Lines break at spaces; a word wider than a line, as in scripts without

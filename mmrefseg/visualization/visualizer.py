@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os.path as osp
 import re
-from typing import List, Optional, Union
 
 import mmcv
 import numpy as np
@@ -101,12 +100,12 @@ class RefSegVisualizer(Visualizer):
     def __init__(self,
                  name: str = 'visualizer',
                  *,
-                 vis_backends: Optional[List[dict]] = None,
-                 save_dir: Optional[str] = None,
+                 vis_backends: list[dict] | None = None,
+                 save_dir: str | None = None,
                  alpha: float = 0.3,
                  dim: float = 0.25,
                  min_side: int = 448,
-                 max_side: Optional[int] = 1600,
+                 max_side: int | None = 1600,
                  draw_prior: bool = False,
                  draw_attention: bool = False) -> None:
         super().__init__(
@@ -121,11 +120,11 @@ class RefSegVisualizer(Visualizer):
 
     def draw_sample(self,
                     image: np.ndarray,
-                    data_sample: Optional[BaseDataElement] = None,
+                    data_sample: BaseDataElement | None = None,
                     draw_gt: bool = True,
                     draw_pred: bool = True,
-                    draw_prior: Optional[bool] = None,
-                    draw_attention: Optional[bool] = None) -> np.ndarray:
+                    draw_prior: bool | None = None,
+                    draw_attention: bool | None = None) -> np.ndarray:
         """Draw a sample and return the picture.
 
         Args:
@@ -171,14 +170,14 @@ class RefSegVisualizer(Visualizer):
     def add_datasample(self,
                        name: str,
                        image: np.ndarray,
-                       data_sample: Optional[BaseDataElement] = None,
+                       data_sample: BaseDataElement | None = None,
                        draw_gt: bool = True,
                        draw_pred: bool = True,
-                       draw_prior: Optional[bool] = None,
-                       draw_attention: Optional[bool] = None,
+                       draw_prior: bool | None = None,
+                       draw_attention: bool | None = None,
                        show: bool = False,
                        wait_time: float = 0,
-                       out_file: Optional[str] = None,
+                       out_file: str | None = None,
                        step: int = 0) -> None:
         """Draw a sample and show or store the picture.
 
@@ -267,14 +266,14 @@ class RefSegVisualizer(Visualizer):
             gap=gap)
 
 
-def _numpy(data: Union[np.ndarray, torch.Tensor]) -> np.ndarray:
+def _numpy(data: np.ndarray | torch.Tensor) -> np.ndarray:
     if isinstance(data, torch.Tensor):
         data = data.detach().cpu()
         data = (data.float() if data.is_floating_point() else data).numpy()
     return data
 
 
-def _plane(data_sample: BaseDataElement, key: str) -> Optional[np.ndarray]:
+def _plane(data_sample: BaseDataElement, key: str) -> np.ndarray | None:
     """HxW bool of a 1xHxW label map, true where the label is 1."""
     if key not in data_sample:
         return None

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from mmengine.registry import DefaultScope
 
-from mmrefseg.datasets.plain_pickle import PlainPickleError
+from mmrefseg.fileio.plain_pickle import PlainPickleError
 from mmrefseg.models.language_encoders import BertLanguageEncoder
 from mmrefseg.registry import TRANSFORMS
 

@@ -19,7 +19,6 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmrefseg.datasets import OneSentencePerRefSampler
-from mmrefseg.datasets.plain_pickle import loads_plain_pickle
 from mmrefseg.datasets.synthetic import (KINDS, MULTI, NO_TARGET, Noun, Pair,
                                          Related, build_scene, denote_several,
                                          describe_absent, describe_several,
@@ -27,6 +26,7 @@ from mmrefseg.datasets.synthetic import (KINDS, MULTI, NO_TARGET, Noun, Pair,
                                          vocabulary)
 from mmrefseg.datasets.synthetic.masks import decode_segmentation
 from mmrefseg.datasets.synthetic.words_alone import measure_words_alone
+from mmrefseg.fileio.plain_pickle import loads_plain_pickle
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = resources.files('mmrefseg').joinpath(

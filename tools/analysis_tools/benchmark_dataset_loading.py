@@ -16,7 +16,6 @@ import random
 import sys
 import tempfile
 import time
-from typing import Dict, List, Optional
 
 from torch.utils.data import DataLoader, get_worker_info
 
@@ -45,7 +44,7 @@ def write_set(folder: str, refs: int, annotations: int,
     rng = random.Random(0)
     images = max(1, annotations // 10)
 
-    def polygon() -> List[float]:
+    def polygon() -> list[float]:
         # COCO's polygons have 25 corners or so, with two decimals.
         return [
             round(rng.uniform(0, 640), 2)
@@ -95,7 +94,7 @@ def write_set(folder: str, refs: int, annotations: int,
     open(osp.join(folder, f'{0:012d}.jpg'), 'w').close()
 
 
-def memory() -> Dict[str, float]:
+def memory() -> dict[str, float]:
     """MB of this process: all it holds, its peak, and what it shares with no
     other. Zeros where there is no Linux to ask."""
     values = dict(VmRSS=0., VmHWM=0., Private=0.)
@@ -139,7 +138,7 @@ class WorkerProbe:
 
     def __init__(self, dataset) -> None:
         self.dataset = dataset
-        self.first: Optional[float] = None
+        self.first: float | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -6,7 +6,6 @@ public sets."""
 import argparse
 import os.path as osp
 import sys
-from typing import List, Optional
 
 from mmrefseg.datasets.checks.refer_counts import (SplitCount, count_splits,
                                                    differs, known_counts,
@@ -14,14 +13,14 @@ from mmrefseg.datasets.checks.refer_counts import (SplitCount, count_splits,
 from mmrefseg.datasets.refer_files import ALL_NAMES, find_refs_file, load_refs
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', help='such as data/coco/refcoco+')
     parser.add_argument('split_by', help='such as unc, umd or google')
     return parser.parse_args(args)
 
 
-def main(args: Optional[List[str]] = None) -> int:
+def main(args: list[str] | None = None) -> int:
     args = parse_args(args)
     if not osp.isdir(args.folder):
         raise SystemExit(f'error: {args.folder} is no folder: give the folder '

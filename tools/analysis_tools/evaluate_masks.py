@@ -11,7 +11,6 @@ gRefCOCO or R-RefCOCO, or a .jsonl file of one's own data.
 """
 
 import argparse
-from typing import List, Optional
 
 from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
                                            open_split, write_evaluation)
@@ -20,7 +19,7 @@ from mmrefseg.evaluation.conventions import (CONVENTIONS, NO_TARGET_RULES,
                                              settle)
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Measure masks that any program has written.')
     parser.add_argument(
@@ -84,7 +83,7 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def _check_input_size(convention: str, size: Optional[List[int]]) -> None:
+def _check_input_size(convention: str, size: list[int] | None) -> None:
     at_input = CONVENTIONS[convention].eval_size == 'input'
     where = f'--convention {convention} compares at the size of '
     if at_input and size is None:
@@ -97,7 +96,7 @@ def _check_input_size(convention: str, size: Optional[List[int]]) -> None:
                          f'{size[0]} x {size[1]}.')
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     try:
         _check_input_size(args.convention, args.input_size)

@@ -12,7 +12,6 @@ Usage:
 
 import argparse
 import json
-from typing import List, Optional
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
@@ -20,7 +19,7 @@ from mmengine.registry import init_default_scope
 from mmrefseg.apis.analysis.complexity import count_complexity
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Count the parameters and FLOPs of a config's model.")
     parser.add_argument('config', help='path of the config file')
@@ -51,7 +50,7 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     cfg = Config.fromfile(args.config)
     if args.cfg_options:

@@ -24,7 +24,6 @@ Examples:
 
 import argparse
 import os.path as osp
-from typing import List, Optional
 
 from mmengine.config import DictAction
 
@@ -35,7 +34,7 @@ ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))
 CONFIGS = osp.join(ROOT, 'configs', 'mpg_lqgnet')
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Train the rows of an ablation and write a table.')
     parser.add_argument(
@@ -81,7 +80,7 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     rows = ablation.read_rows(args.rows, args.table)
     # Seed by seed, so that what is there when time is up is a whole table.

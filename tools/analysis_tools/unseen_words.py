@@ -12,7 +12,6 @@ Usage:
 
 import argparse
 import json
-from typing import Dict
 
 from mmengine.config import DictAction
 
@@ -25,7 +24,7 @@ from mmrefseg.datasets.synthetic import UNSEEN_WORDS
 from mmrefseg.fileio import write_atomically
 from mmrefseg.registry import DATASETS
 
-Groups = Dict[str, Dict[str, str]]
+Groups = dict[str, dict[str, str]]
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,14 +12,13 @@ import argparse
 import os
 import os.path as osp
 import sys
-from typing import List, Optional
 
 from mmrefseg.datasets.checks.check_report import format_report
 from mmrefseg.datasets.checks.refer_check import check_folder
 from mmrefseg.datasets.refer_files import ALL_NAMES, list_refs_files
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Check data in the layout of REFER, gRefCOCO or R-RefCOCO')
     parser.add_argument(
@@ -49,7 +48,7 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def find_folders(root: str) -> List[str]:
+def find_folders(root: str) -> list[str]:
     """The folder itself, or the folders in it that have annotations, if only
     one of their two files."""
     if not osp.isdir(root) or osp.exists(osp.join(root, 'instances.json')):
@@ -63,7 +62,7 @@ def find_folders(root: str) -> List[str]:
     return own + inner or [root]
 
 
-def main(args: Optional[List[str]] = None) -> int:
+def main(args: list[str] | None = None) -> int:
     args = parse_args(args)
     reports = [
         report for root in args.roots for folder in find_folders(root)

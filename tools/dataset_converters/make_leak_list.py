@@ -10,12 +10,11 @@ Example:
 
 import argparse
 import sys
-from typing import List, Optional
 
 from mmrefseg.datasets.leak_list import write_leak_list
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='List images of val and test splits, one COCO id per '
         'line')
@@ -30,7 +29,7 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def main(args: Optional[List[str]] = None) -> int:
+def main(args: list[str] | None = None) -> int:
     args = parse_args(args)
     try:
         counts = write_leak_list(args.out, args.refs, args.splits)

@@ -11,7 +11,6 @@ Usage:
 """
 
 import argparse
-from typing import Dict, List
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.apis import publish_model
@@ -57,7 +56,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def parse_metrics(pairs: List[str]) -> Dict[str, float]:
+def parse_metrics(pairs: list[str]) -> dict[str, float]:
     metrics = {}
     for pair in pairs:
         name, _, value = pair.partition('=')

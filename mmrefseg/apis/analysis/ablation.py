@@ -14,9 +14,9 @@ import os.path as osp
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import yaml
 from mmengine.config import Config
@@ -40,9 +40,9 @@ class Row:
     """
     name: str
     config: str
-    tables: Tuple[str, ...]
+    tables: tuple[str, ...]
     what: str
-    published: Dict[str, float]
+    published: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Run:
         return osp.join(self.folder, f'{self.row.name}.py')
 
 
-def read_rows(path: str, tables: Optional[Sequence[str]] = None) -> List[Row]:
+def read_rows(path: str, tables: Sequence[str] | None = None) -> list[Row]:
     """Read a list of rows.
 
     Args:
@@ -123,7 +123,7 @@ def lay_over(row: Row, base: str) -> str:
 
 
 def prepare(row: Row, *, base: str, seed: int, work_dir: str,
-            options: Optional[dict] = None) -> Run:
+            options: dict | None = None) -> Run:
     """Write the whole config of a run into its folder.
 
     Args:
@@ -158,8 +158,8 @@ def prepare(row: Row, *, base: str, seed: int, work_dir: str,
     return run
 
 
-def execute(run: Run, command: Callable[[str, str], List[str]],
-            threads: Optional[int] = None) -> Dict[str, float]:
+def execute(run: Run, command: Callable[[str, str], list[str]],
+            threads: int | None = None) -> dict[str, float]:
     """Train and validate a run, unless it is done already.
 
     Args:
@@ -206,7 +206,7 @@ def execute(run: Run, command: Callable[[str, str], List[str]],
     return metrics
 
 
-def last_metrics(folder: str) -> Dict[str, float]:
+def last_metrics(folder: str) -> dict[str, float]:
     """What the newest training run in a folder measured last.
 
     Args:
@@ -240,12 +240,12 @@ def last_metrics(folder: str) -> Dict[str, float]:
 
 
 def run_all(runs: Sequence[Run],
-            command: Callable[[str, str], List[str]],
+            command: Callable[[str, str], list[str]],
             *,
             jobs: int = 1,
-            threads: Optional[int] = None,
+            threads: int | None = None,
             report: Callable[[str], None] = print
-            ) -> Dict[str, Dict[int, Dict[str, float]]]:
+            ) -> dict[str, dict[int, dict[str, float]]]:
     """Train and validate several runs.
 
     Args:
@@ -258,7 +258,7 @@ def run_all(runs: Sequence[Run],
     Returns:
         dict: Metrics by the row's name and the seed.
     """
-    results: Dict[str, Dict[int, Dict[str, float]]] = {}
+    results: dict[str, dict[int, dict[str, float]]] = {}
 
     def work(run: Run) -> None:
         metrics = execute(run, command, threads)
@@ -280,7 +280,7 @@ def run_all(runs: Sequence[Run],
 
 
 def train_command(tools: str, gpus: int = 1) -> Callable[[str, str],
-                                                         List[str]]:
+                                                         list[str]]:
     """The command that trains a run by the package's own tools.
 
     Args:
@@ -291,7 +291,7 @@ def train_command(tools: str, gpus: int = 1) -> Callable[[str, str],
         Callable: From config and work directory to a command.
     """
 
-    def command(config: str, work_dir: str) -> List[str]:
+    def command(config: str, work_dir: str) -> list[str]:
         rest = ['--work-dir', work_dir, '--resume']
         if gpus > 1:
             return [

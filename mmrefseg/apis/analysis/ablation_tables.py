@@ -5,17 +5,17 @@ import csv
 import io
 import math
 import statistics
-from typing import Dict, List, Sequence, Tuple
+from collections.abc import Sequence
 
 from mmrefseg.fileio import write_atomically
 from .ablation import Row
 
 METRICS = ('oIoU', 'mIoU', 'P0.5', 'P0.7', 'P0.9')
 # Metrics by the row's name and the seed.
-Results = Dict[str, Dict[int, Dict[str, float]]]
+Results = dict[str, dict[int, dict[str, float]]]
 
 
-def spread(values: Sequence[float]) -> Tuple[float, float]:
+def spread(values: Sequence[float]) -> tuple[float, float]:
     """Mean and sample standard deviation; the latter is NaN for one value."""
     mean = statistics.fmean(values)
     if len(values) < 2:
@@ -45,7 +45,7 @@ def pooled_error(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def compare(rows: Sequence[Row], results: Results, metric: str,
-            reference: str = 'full') -> Dict[str, Tuple[float, float]]:
+            reference: str = 'full') -> dict[str, tuple[float, float]]:
     """Difference of each row to a reference row.
 
     Args:
@@ -141,7 +141,7 @@ def as_csv(rows: Sequence[Row], results: Results,
         if not runs:
             continue
         published = [row.published.get(name, '') for name in metrics]
-        lines: List[Tuple[object, List[float]]] = [
+        lines: list[tuple[object, list[float]]] = [
             (seed, [runs[seed][name] for name in metrics])
             for seed in sorted(runs)
         ]

@@ -3,8 +3,9 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import torch
 from mmengine.analysis import FlopAnalyzer
@@ -52,9 +53,9 @@ class Complexity:
         shape (tuple[int, int]): Height and width of the image, in pixels.
         tokens (int): Tokens of the sentence.
     """
-    parts: List[Part]
-    language_params: Optional[int]
-    shape: Tuple[int, int]
+    parts: list[Part]
+    language_params: int | None
+    shape: tuple[int, int]
     tokens: int
 
     @property
@@ -67,7 +68,7 @@ class Complexity:
         """int: Multiply-adds without the language encoder."""
         return sum(part.flops for part in self.parts)
 
-    def summary(self) -> Dict:
+    def summary(self) -> dict:
         """The sums, for machines to read: ``params_m`` (millions),
         ``gflops`` (billions of multiply-adds) and what is left out."""
         return dict(
@@ -97,7 +98,7 @@ class Complexity:
         return str(table)
 
 
-def attention_flops(inputs: List, outputs: List) -> int:
+def attention_flops(inputs: list, outputs: list) -> int:
     """Multiply-adds of ``scaled_dot_product_attention``, for FlopAnalyzer.
 
     MMEngine knows no count for this operator and takes it for nothing. The
@@ -142,7 +143,7 @@ class _ImageToLogits(nn.Module):
         return self.segmentor.decode_head(features)
 
 
-def _measure_language(encoder: dict) -> Tuple[int, Optional[int]]:
+def _measure_language(encoder: dict) -> tuple[int, int | None]:
     """Width and parameters of a language encoder, built without memory."""
     try:
         with torch.device('meta'):
@@ -154,7 +155,7 @@ def _measure_language(encoder: dict) -> Tuple[int, Optional[int]]:
 
 
 def _build_without_language(model: dict, tokens: int
-                            ) -> Tuple[nn.Module, Optional[int]]:
+                            ) -> tuple[nn.Module, int | None]:
     model = copy.deepcopy(model)
     width, params = _measure_language(model.pop('language_encoder'))
     kind = model['backbone']['type']
@@ -166,11 +167,11 @@ def _build_without_language(model: dict, tokens: int
     return segmentor.eval(), params
 
 
-def _params(module: Optional[nn.Module]) -> int:
+def _params(module: nn.Module | None) -> int:
     return sum(p.numel() for p in module.parameters()) if module else 0
 
 
-def _split(segmentor: nn.Module, flops: Dict[str, int]) -> List[Part]:
+def _split(segmentor: nn.Module, flops: dict[str, int]) -> list[Part]:
     """Divide a model and its multiply-adds into disjoint parts."""
 
     def flops_of(name: str) -> int:

@@ -2,7 +2,8 @@
 """Are words understood that training never had?"""
 
 import math
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
@@ -35,7 +36,7 @@ class Line(NamedTuple):
     group: str
     shown: str
     sentences: int
-    scores: Dict[str, float]
+    scores: dict[str, float]
     change: float
     error: float
 
@@ -49,10 +50,10 @@ class _Predictor:
     def __init__(self, model: nn.Module, batch_size: int) -> None:
         self.model = model
         self.batch_size = batch_size
-        self.areas: Dict[Tuple, Tuple[int, int]] = {}
+        self.areas: dict[tuple, tuple[int, int]] = {}
 
     def __call__(self, shown: ReplacedWords,
-                 kept: Sequence[int]) -> List[Tuple[int, int]]:
+                 kept: Sequence[int]) -> list[tuple[int, int]]:
         places = {shown.source(i)[0]: i for i in range(len(shown))}
         keys, new = [], {}
         for inner in kept:
@@ -102,7 +103,7 @@ def measure_unseen_words(model: nn.Module,
     """
     groups = dict(groups)
     if len(groups) > 1:
-        union: Dict[str, str] = {}
+        union: dict[str, str] = {}
         for words in groups.values():
             union.update(words)
         groups[ALL] = union
@@ -127,8 +128,8 @@ def measure_unseen_words(model: nn.Module,
 
 
 def _line(group: str, shown: str, images: Sequence,
-          before: Sequence[Tuple[int, int]],
-          after: Sequence[Tuple[int, int]]) -> Line:
+          before: Sequence[tuple[int, int]],
+          after: Sequence[tuple[int, int]]) -> Line:
     changes = [100 * (iou(*b) - iou(*a)) for a, b in zip(before, after)]
     change, error = clustered_mean(changes, images)
     return Line(group, shown, len(after), score(after, (0.5, ), '>='), change,
@@ -136,7 +137,7 @@ def _line(group: str, shown: str, images: Sequence,
 
 
 def clustered_mean(values: Sequence[float],
-                   clusters: Sequence) -> Tuple[float, float]:
+                   clusters: Sequence) -> tuple[float, float]:
     """A mean and its standard error where values come in clusters.
 
     Args:
@@ -150,7 +151,7 @@ def clustered_mean(values: Sequence[float],
         values; NaN for a single cluster.
     """
     mean = math.fsum(values) / len(values)
-    sums: Dict[object, float] = {}
+    sums: dict[object, float] = {}
     for value, cluster in zip(values, clusters):
         sums[cluster] = sums.get(cluster, 0.) + value - mean
     if len(sums) < 2:

@@ -4,7 +4,7 @@
 import logging
 import os
 import os.path as osp
-from typing import Dict, List, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.config import Config
@@ -15,7 +15,7 @@ from mmrefseg._safe_globals import first_line, load_plain_checkpoint
 from .config_text import parse_config_text
 from .weights_file import check_digest, read_safetensors
 
-StateDict = Dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 # Follow from the architecture, or matter to training only: a file that leaves
 # them out is whole.
@@ -179,7 +179,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _some(names: Sequence[str], count: int = _NAMED) -> str:
-    shown: List[str] = list(names[:count])
+    shown: list[str] = list(names[:count])
     if len(names) > count:
         shown.append(f'and {len(names) - count} more')
     return ', '.join(shown)

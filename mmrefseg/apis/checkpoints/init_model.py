@@ -3,9 +3,10 @@
 
 import copy
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Optional, Tuple, Union
+from typing import Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
@@ -23,10 +24,10 @@ _METAINFO = dict(
     classes=('background', 'referent'), palette=[[0, 0, 0], [255, 64, 64]])
 
 
-def init_model(config: Optional[ModelType],
-               checkpoint: Optional[Union[str, Path]] = None,
-               device: Optional[str] = None,
-               cfg_options: Optional[dict] = None) -> nn.Module:
+def init_model(config: ModelType | None,
+               checkpoint: str | Path | None = None,
+               device: str | None = None,
+               cfg_options: dict | None = None) -> nn.Module:
     """Build a referring segmentor and load its weights.
 
     Pretrained weights of parts are never loaded. A hub is asked only for
@@ -62,9 +63,9 @@ def init_model(config: Optional[ModelType],
 
 
 def load_config(
-    model: Optional[ModelType],
-    weights: Optional[Union[str, Path]] = None
-) -> Tuple[Config, Optional[str]]:
+    model: ModelType | None,
+    weights: str | Path | None = None
+) -> tuple[Config, str | None]:
     """Read a config and find its weights.
 
     Args:
@@ -95,8 +96,8 @@ def load_config(
 
 
 def build_model(config: Config,
-                weights: Optional[str] = None,
-                device: Optional[str] = None) -> nn.Module:
+                weights: str | None = None,
+                device: str | None = None) -> nn.Module:
     """Build a model of a config; see :func:`init_model`.
 
     Args:

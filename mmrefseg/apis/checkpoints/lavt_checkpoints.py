@@ -12,8 +12,9 @@ import copy
 import io
 import os.path as osp
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -57,16 +58,16 @@ class LavtReport:
             they are not learned.
     """
     kind: str
-    names: Dict[str, str] = field(default_factory=dict)
-    dropped: Dict[str, str] = field(default_factory=dict)
-    added: List[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    added: list[str] = field(default_factory=list)
 
 
 def convert_lavt_checkpoint(path: str,
                             out: str,
                             *,
                             config: ModelType = DEFAULT_CONFIG,
-                            cfg_options: Optional[dict] = None,
+                            cfg_options: dict | None = None,
                             trusted: bool = False) -> LavtReport:
     """Make a checkpoint of this package of an official one of LAVT.
 
@@ -159,7 +160,7 @@ def _admit_namespace() -> Iterator[None]:
 
 
 def convert_lavt_state_dict(checkpoint: Mapping,
-                            config: Config) -> Tuple[StateDict, LavtReport]:
+                            config: Config) -> tuple[StateDict, LavtReport]:
     """Convert the weights of an official checkpoint.
 
     Args:
@@ -209,7 +210,7 @@ def _without_use(end: str, tensor: Any) -> bool:
     return 'position_ids' not in end or torch.equal(tensor.flatten(), numbers)
 
 
-def _unpack(checkpoint: Mapping) -> Tuple[Dict[str, Any], str]:
+def _unpack(checkpoint: Mapping) -> tuple[dict[str, Any], str]:
     """The tensors of a checkpoint, BERT's under ``text_encoder.``, and its
     kind."""
     model = checkpoint.get('model')
@@ -235,7 +236,7 @@ def _unpack(checkpoint: Mapping) -> Tuple[Dict[str, Any], str]:
     return given, 'lavt'
 
 
-def _without_wrapper(state_dict: Mapping) -> Dict[str, Any]:
+def _without_wrapper(state_dict: Mapping) -> dict[str, Any]:
     """Without what a wrapper for several GPUs puts before each name."""
     prefix = 'module.'
     if all(name.startswith(prefix) for name in state_dict):
@@ -243,7 +244,7 @@ def _without_wrapper(state_dict: Mapping) -> Dict[str, Any]:
     return dict(state_dict)
 
 
-def _check_heads(args: Optional[argparse.Namespace]) -> None:
+def _check_heads(args: argparse.Namespace | None) -> None:
     """Heads of the pixel-word attention: shapes do not tell them."""
     heads = getattr(args, 'mha', None) or ''
     if set(str(heads).split('-')) - {'', '1'}:
@@ -280,9 +281,9 @@ def _shown(name: str, kind: str) -> str:
 def _compare(given: Mapping[str, Any], wanted: Mapping[str, Tensor],
              kind: str) -> None:
     """Refuse a file that is not exactly what the model takes."""
-    problems: List[str] = []
+    problems: list[str] = []
 
-    def note(what: str, names: List[str]) -> None:
+    def note(what: str, names: list[str]) -> None:
         if names:
             shown = names[:_NAMED]
             if len(names) > _NAMED:
@@ -317,7 +318,7 @@ def _compare(given: Mapping[str, Any], wanted: Mapping[str, Tensor],
         raise ValueError('of its tensors ' + '; '.join(problems) + '.' + hint)
 
 
-def _shape(size: Tuple[int, ...]) -> str:
+def _shape(size: tuple[int, ...]) -> str:
     return ' x '.join(map(str, size)) or 'scalar'
 
 

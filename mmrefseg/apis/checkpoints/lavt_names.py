@@ -3,7 +3,6 @@
 they lie there."""
 
 import re
-from typing import Tuple
 
 import torch
 from torch import Tensor
@@ -70,7 +69,7 @@ def official_name(name: str) -> str:
     return name
 
 
-def official_shape(official: str, ours: Tensor) -> Tuple[int, ...]:
+def official_shape(official: str, ours: Tensor) -> tuple[int, ...]:
     """Shape that one of our tensors has in an official checkpoint.
 
     Args:

@@ -7,7 +7,7 @@ import json
 import os.path as osp
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 from mmengine import fileio
 
@@ -28,15 +28,15 @@ class FoundModel(NamedTuple):
             there are none but one's own.
     """
     config: str
-    weights: Optional[str]
+    weights: str | None
 
 
-def packaged_models() -> List[str]:
+def packaged_models() -> list[str]:
     """Names of the models whose weights come with the package."""
     return sorted(path.parent.name for path in _BOX.glob(f'*/{METADATA}'))
 
 
-def list_models() -> List[str]:
+def list_models() -> list[str]:
     """All names that :func:`find_model` knows, those in the box first."""
     return list(_known_models())
 
@@ -132,9 +132,9 @@ def _published(folder: Path) -> FoundModel:
     return FoundModel(str(folder / metadata['config']), str(weights))
 
 
-def _known_models() -> Dict[str, Optional[FoundModel]]:
+def _known_models() -> dict[str, FoundModel | None]:
     """Names and where the models are; None is in the box."""
-    known: Dict[str, Optional[FoundModel]] = dict.fromkeys(packaged_models())
+    known: dict[str, FoundModel | None] = dict.fromkeys(packaged_models())
     root = _shipped()
     if root is None:
         return known
@@ -152,7 +152,7 @@ def _known_models() -> Dict[str, Optional[FoundModel]]:
     return known
 
 
-def _shipped() -> Optional[Path]:
+def _shipped() -> Path | None:
     """The folder of configs and model index: the repository, or what the
     installed package carries of it."""
     for root in (_PACKAGE.parent, _PACKAGE / '.mim'):
@@ -162,9 +162,9 @@ def _shipped() -> Optional[Path]:
     return None
 
 
-def _index(root: Path) -> List[dict]:
+def _index(root: Path) -> list[dict]:
     """The entries of the model index and the files it imports."""
-    entries: List[dict] = []
+    entries: list[dict] = []
     index = fileio.load(str(root / 'model-index.yml')) or {}
     for name in index.get('Import') or []:
         entries += (fileio.load(str(root / name)) or {}).get('Models') or []

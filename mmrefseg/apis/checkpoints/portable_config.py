@@ -7,7 +7,7 @@ import ntpath
 import os.path as osp
 import posixpath
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
@@ -33,8 +33,8 @@ class PortableConfig(NamedTuple):
         changes (list[str]): What was changed, for people to read.
     """
     config: Config
-    files: Dict[str, Path]
-    changes: List[str]
+    files: dict[str, Path]
+    changes: list[str]
 
 
 def make_portable(config: Config) -> PortableConfig:
@@ -64,8 +64,8 @@ def make_portable(config: Config) -> PortableConfig:
     hook = (config.get('default_hooks') or {}).get('visualization')
     if hook is not None:
         settings['default_hooks'] = dict(visualization=hook.to_dict())
-    changes: List[str] = []
-    files: Dict[str, Path] = {}
+    changes: list[str] = []
+    files: dict[str, Path] = {}
     encoder = settings['model'].get('language_encoder')
     if encoder and str(encoder.get('type')).endswith('BertLanguageEncoder'):
         _settle_words(encoder, files, changes)
@@ -77,8 +77,8 @@ def make_portable(config: Config) -> PortableConfig:
     return PortableConfig(Config(settings), files, changes)
 
 
-def _settle_words(encoder: dict, files: Dict[str, Path],
-                  changes: List[str]) -> None:
+def _settle_words(encoder: dict, files: dict[str, Path],
+                  changes: list[str]) -> None:
     """Write down vocabulary and architecture in place of ``pretrained``."""
     pretrained = encoder.pop('pretrained', None)
     path = find_vocabulary(encoder.get('vocab'), pretrained)
@@ -101,7 +101,7 @@ def _settle_words(encoder: dict, files: Dict[str, Path],
                        f'vocab={encoder["vocab"]!r} and its architecture')
 
 
-def _forget_pretrained(node: Any, where: str, changes: List[str]) -> None:
+def _forget_pretrained(node: Any, where: str, changes: list[str]) -> None:
     """Remove every mention of weights to start from."""
     if isinstance(node, (list, tuple)):
         for i, item in enumerate(node):
@@ -125,7 +125,7 @@ def _is_absolute(value: Any) -> bool:
             or value.startswith(('~', 'file:')))
 
 
-def _move_data(node: Any, changes: List[str]) -> None:
+def _move_data(node: Any, changes: list[str]) -> None:
     """Let datasets lie where the configs of the package expect them:
     in ``data/``, below the folder that a command runs in."""
     if isinstance(node, (list, tuple)):
@@ -151,7 +151,7 @@ def _last(path: str) -> str:
     return ntpath.basename(path.rstrip('/\\'))
 
 
-def _forget_paths(node: Any, where: str, changes: List[str]) -> None:
+def _forget_paths(node: Any, where: str, changes: list[str]) -> None:
     """Set every remaining path of one machine to None."""
     if isinstance(node, dict):
         items = list(node.items())

@@ -7,7 +7,8 @@ import os
 import os.path as osp
 import tempfile
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -31,14 +32,14 @@ _METRICS = ('oIoU', 'mIoU', 'P0.')
 def publish_model(checkpoint: str,
                   out_dir: str,
                   *,
-                  name: Optional[str] = None,
-                  config: Optional[str] = None,
+                  name: str | None = None,
+                  config: str | None = None,
                   half: bool = False,
                   safetensors: bool = False,
-                  metrics: Optional[Mapping[str, float]] = None,
-                  metrics_file: Optional[str] = None,
-                  note: Optional[str] = None,
-                  trusted: bool = False) -> Dict[str, Any]:
+                  metrics: Mapping[str, float] | None = None,
+                  metrics_file: str | None = None,
+                  note: str | None = None,
+                  trusted: bool = False) -> dict[str, Any]:
     """Write a model without what only training needs.
 
     The folder gets ``config.py`` (nothing inherited, no paths of this
@@ -128,7 +129,7 @@ def publish_model(checkpoint: str,
         folder_bytes=sum(map(len, files.values())))
 
 
-def read_metrics(path: str, meta: Mapping[str, Any]) -> Dict[str, float]:
+def read_metrics(path: str, meta: Mapping[str, Any]) -> dict[str, float]:
     """Read what a test or a training run measured.
 
     Args:
@@ -177,7 +178,7 @@ def read_metrics(path: str, meta: Mapping[str, Any]) -> Dict[str, float]:
     }
 
 
-def _shrink(state_dict: StateDict, half: bool) -> Tuple[StateDict, List[str]]:
+def _shrink(state_dict: StateDict, half: bool) -> tuple[StateDict, list[str]]:
     """Store numbers as short as they may be; the names of those that are
     beyond float16, though ``half``, come second."""
     result, kept = {}, []

@@ -10,7 +10,8 @@ config), ``dataset_meta``, and ``published`` (name, what was measured, ...,
 import hashlib
 import io
 import json
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def serialize_weights(weights: Mapping[str, Tensor], meta: Mapping[str, Any],
     return buffer.getvalue()
 
 
-def read_safetensors(path: str) -> Dict[str, Any]:
+def read_safetensors(path: str) -> dict[str, Any]:
     """Read a ``.safetensors`` file, from here or from elsewhere.
 
     Args:
@@ -72,7 +73,7 @@ def read_safetensors(path: str) -> Dict[str, Any]:
     with safe_open(path, framework='pt') as file:
         header = file.metadata() or {}
         state_dict = {name: file.get_tensor(name) for name in file.keys()}
-    meta: Dict[str, Any] = {key: header[key] for key in _TEXT if key in header}
+    meta: dict[str, Any] = {key: header[key] for key in _TEXT if key in header}
     for key in _JSON:
         if key in header:
             meta[key] = json.loads(header[key])

@@ -5,8 +5,9 @@ import io
 import os
 import os.path as osp
 import reprlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -20,7 +21,7 @@ _MAX_NAME = 80
 
 ImageType = Union[str, Path, np.ndarray, Image.Image]
 ImagesType = Union[ImageType, Sequence[ImageType]]
-TextsType = Union[str, Sequence[Union[str, Sequence[str]]]]
+TextsType = Union[str, Sequence[str | Sequence[str]]]
 
 
 class ImageInput(NamedTuple):
@@ -32,11 +33,11 @@ class ImageInput(NamedTuple):
         name (str): A name for files about it, different for each image of a
             call: the file's, or 'image0', 'image1', ...
     """
-    source: Union[str, np.ndarray, Image.Image]
+    source: str | np.ndarray | Image.Image
     name: str
 
     @property
-    def path(self) -> Optional[str]:
+    def path(self) -> str | None:
         """str, optional: The path or address, if it has one."""
         return self.source if isinstance(self.source, str) else None
 
@@ -44,7 +45,7 @@ class ImageInput(NamedTuple):
         return self.path or f'the image {self.name!r}'
 
 
-def list_images(images: ImagesType) -> List[ImageInput]:
+def list_images(images: ImagesType) -> list[ImageInput]:
     """Bring images into one form.
 
     Args:
@@ -68,7 +69,7 @@ def list_images(images: ImagesType) -> List[ImageInput]:
         sources = [images]
     if not sources:
         raise ValueError('There is no image: the list of images is empty.')
-    result: List[ImageInput] = []
+    result: list[ImageInput] = []
     taken: set = set()
     for i, source in enumerate(sources):
         name = f'image{i}'
@@ -92,7 +93,7 @@ def list_images(images: ImagesType) -> List[ImageInput]:
     return result
 
 
-def _files_of(folder: str) -> List[str]:
+def _files_of(folder: str) -> list[str]:
     files = [
         osp.join(folder, name) for name in sorted(os.listdir(folder))
         if name.lower().endswith(IMAGE_SUFFIXES)
@@ -105,7 +106,7 @@ def _files_of(folder: str) -> List[str]:
 
 
 def pair_texts(texts: TextsType,
-               images: Sequence[ImageInput]) -> List[List[str]]:
+               images: Sequence[ImageInput]) -> list[list[str]]:
     """Say which sentences belong to which image.
 
     Args:
@@ -139,7 +140,7 @@ def pair_texts(texts: TextsType,
             'or a list of sentences).')
     result = []
     for image, entry in zip(images, texts):
-        sentences: List[Any] = [entry] if isinstance(entry, str) else entry
+        sentences: list[Any] = [entry] if isinstance(entry, str) else entry
         if not isinstance(sentences, (list, tuple)):
             sentences = [sentences]
         if len(sentences) == 0:
@@ -157,7 +158,7 @@ def pair_texts(texts: TextsType,
     return result
 
 
-def to_bgr(image: Union[np.ndarray, Image.Image],
+def to_bgr(image: np.ndarray | Image.Image,
            name: str,
            exif: bool = True) -> np.ndarray:
     """Pixels of an array or a PIL image, as MMCV reads files.

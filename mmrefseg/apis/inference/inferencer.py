@@ -1,10 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
 import logging
 import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import (Any, Callable, Dict, Iterator, List, Optional, Sequence,
-                    Tuple, Union)
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
@@ -60,9 +60,9 @@ class RefSegInferencer(BaseInferencer):
     """
 
     def __init__(self,
-                 model: Optional[ModelType] = None,
-                 weights: Optional[Union[str, Path]] = None,
-                 device: Optional[str] = None,
+                 model: ModelType | None = None,
+                 weights: str | Path | None = None,
+                 device: str | None = None,
                  *,
                  exif: bool = True,
                  show_progress: bool = True) -> None:
@@ -81,15 +81,15 @@ class RefSegInferencer(BaseInferencer):
                  texts: TextsType,
                  *,
                  batch_size: int = 8,
-                 threshold: Optional[float] = None,
-                 out_dir: Optional[Union[str, Path]] = None,
+                 threshold: float | None = None,
+                 out_dir: str | Path | None = None,
                  save_predictions: bool = False,
                  show: bool = False,
                  wait_time: float = 0.,
                  return_vis: bool = False,
                  draw_prior: bool = False,
                  draw_attention: bool = False,
-                 return_datasamples: bool = False) -> Dict[str, Any]:
+                 return_datasamples: bool = False) -> dict[str, Any]:
         """Segment what each sentence means.
 
         Args:
@@ -163,8 +163,8 @@ class RefSegInferencer(BaseInferencer):
             wait_time=wait_time,
             draw_prior=draw_prior,
             draw_attention=draw_attention)
-        predictions: List[list] = [[] for _ in pictures]
-        visualization: List[list] = [[] for _ in pictures]
+        predictions: list[list] = [[] for _ in pictures]
+        visualization: list[list] = [[] for _ in pictures]
         with self._asked(
                 prior=draw and draw_prior, attention=draw and draw_attention):
             for jobs, prepared in self._track(
@@ -192,7 +192,7 @@ class RefSegInferencer(BaseInferencer):
             inputs: Sequence[ImageInput],
             texts: Sequence[Sequence[str]],
             batch_size: int = 8
-    ) -> Iterator[Tuple[List[Tuple[int, str]], Dict[int, Prepared]]]:
+    ) -> Iterator[tuple[list[tuple[int, str]], dict[int, Prepared]]]:
         """Cut the sentences into batches and prepare the images they need.
 
         Args:
@@ -205,7 +205,7 @@ class RefSegInferencer(BaseInferencer):
             images by number. No more images are held than a batch needs.
         """
         jobs = [(i, text) for i, own in enumerate(texts) for text in own]
-        prepared: Dict[int, Prepared] = {}
+        prepared: dict[int, Prepared] = {}
         for start in range(0, len(jobs), batch_size):
             batch = jobs[start:start + batch_size]
             prepared = {
@@ -216,10 +216,10 @@ class RefSegInferencer(BaseInferencer):
 
     def postprocess(self,
                     preds: Sequence[BaseDataElement],
-                    visualization: Optional[Sequence[np.ndarray]] = None,
+                    visualization: Sequence[np.ndarray] | None = None,
                     return_datasample: bool = False,
                     *,
-                    threshold: Optional[float] = None) -> List[Dict[str, Any]]:
+                    threshold: float | None = None) -> list[dict[str, Any]]:
         """Say what the model found.
 
         Args:
@@ -240,7 +240,7 @@ class RefSegInferencer(BaseInferencer):
                   show: bool = False,
                   wait_time: float = 0.,
                   draw_prior: bool = False,
-                  draw_attention: bool = False) -> List[np.ndarray]:
+                  draw_attention: bool = False) -> list[np.ndarray]:
         """Draw predictions.
 
         Args:
@@ -272,8 +272,8 @@ class RefSegInferencer(BaseInferencer):
         return pictures
 
     @staticmethod
-    def list_models(scope: Optional[str] = None,
-                    patterns: str = r'.*') -> List[str]:
+    def list_models(scope: str | None = None,
+                    patterns: str = r'.*') -> list[str]:
         """Names that ``model`` can be, those with weights in the box first.
 
         Args:
@@ -282,7 +282,7 @@ class RefSegInferencer(BaseInferencer):
         """
         return [name for name in list_models() if re.match(patterns, name)]
 
-    def _init_model(self, cfg: Config, weights: Optional[str],
+    def _init_model(self, cfg: Config, weights: str | None,
                     device: str) -> nn.Module:
         if weights is None:
             print_log(
@@ -363,8 +363,8 @@ class RefSegInferencer(BaseInferencer):
             track(batches, 'Segmenting', total=total, transient=True))
 
 
-def _collate(jobs: Sequence[Tuple[int, str]],
-             prepared: Dict[int, Prepared]) -> dict:
+def _collate(jobs: Sequence[tuple[int, str]],
+             prepared: dict[int, Prepared]) -> dict:
     """A batch for the model: each image once, a data sample per sentence."""
     rows = {image: row for row, image in enumerate(prepared)}
     return dict(

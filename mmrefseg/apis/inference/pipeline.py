@@ -2,7 +2,7 @@
 """The test pipeline of a config, for images that belong to no dataset."""
 
 import copy
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
@@ -114,7 +114,7 @@ class InferencePipeline:
         return results
 
 
-def find_test_pipeline(config: Config) -> List[dict]:
+def find_test_pipeline(config: Config) -> list[dict]:
     """The test pipeline of a config.
 
     Args:

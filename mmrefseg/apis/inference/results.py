@@ -4,7 +4,7 @@
 import json
 import os
 import os.path as osp
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -16,7 +16,7 @@ from .image_inputs import ImageInput
 
 
 def describe_prediction(sample: BaseDataElement,
-                        threshold: Optional[float] = None) -> Dict[str, Any]:
+                        threshold: float | None = None) -> dict[str, Any]:
     """Mask, score and box of a predicted sample.
 
     Args:
@@ -53,7 +53,7 @@ def describe_prediction(sample: BaseDataElement,
         **_existence(sample))
 
 
-def _existence(sample: BaseDataElement) -> Dict[str, Any]:
+def _existence(sample: BaseDataElement) -> dict[str, Any]:
     """What a model that predicts existence says of it."""
     meta = sample.metainfo
     if 'pred_no_target' not in meta:
@@ -63,7 +63,7 @@ def _existence(sample: BaseDataElement) -> Dict[str, Any]:
         no_target=meta['pred_no_target'])
 
 
-def box_of(mask: np.ndarray) -> Optional[List[int]]:
+def box_of(mask: np.ndarray) -> list[int] | None:
     """The box around a mask.
 
     Args:
@@ -93,16 +93,16 @@ class ResultWriter:
             written.
     """
 
-    def __init__(self, out_dir: Optional[str],
+    def __init__(self, out_dir: str | None,
                  save_predictions: bool = False) -> None:
         if save_predictions and out_dir is None:
             raise ValueError('save_predictions=True needs an out_dir.')
         self.out_dir = out_dir
         self.save_predictions = save_predictions
-        self._lines: List[dict] = []
+        self._lines: list[dict] = []
 
-    def write(self, image: ImageInput, picture: Optional[np.ndarray],
-              result: Dict[str, Any]) -> Dict[str, str]:
+    def write(self, image: ImageInput, picture: np.ndarray | None,
+              result: dict[str, Any]) -> dict[str, str]:
         """Write the files of one sentence.
 
         Args:

@@ -2,8 +2,9 @@
 """Measures masks that any program has written, as our metric does."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,12 +40,12 @@ class Sentence(NamedTuple):
             than what is meant.
     """
 
-    item: Dict[str, Any]
+    item: dict[str, Any]
     counts: Counts
-    parts: Tuple[str, ...]
+    parts: tuple[str, ...]
     category: str
     missing: bool
-    other: Optional[Overlap]
+    other: Overlap | None
     wrong_object: bool
 
 
@@ -71,21 +72,21 @@ class MaskEvaluation:
 
     convention: Convention
     breakdown: Breakdown
-    metrics: Dict[str, float]
-    rows: List[Row]
-    sentences: List[Sentence]
+    metrics: dict[str, float]
+    rows: list[Row]
+    sentences: list[Sentence]
     masks: TrueMasks = field(repr=False)
     predictions: MaskPredictions = field(repr=False)
-    confusion: List[Tuple[str, str, int]] = field(default_factory=list)
+    confusion: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 def evaluate_masks(dataset: BaseRefDataset,
                    predictions: str,
                    *,
-                   name: Optional[str] = None,
-                   convention: Optional[Convention] = None,
-                   breakdown: Optional[Breakdown] = None,
-                   input_size: Optional[Sequence[int]] = None,
+                   name: str | None = None,
+                   convention: Convention | None = None,
+                   breakdown: Breakdown | None = None,
+                   input_size: Sequence[int] | None = None,
                    missing: str = 'error') -> MaskEvaluation:
     """Measure predicted masks against a dataset.
 
@@ -120,7 +121,7 @@ def evaluate_masks(dataset: BaseRefDataset,
     found = open_predictions(predictions, masks.items, name)
     _account_for(found, masks.items, missing)
     objects = ImageObjects(dataset, masks)
-    faults: List[str] = []
+    faults: list[str] = []
     sentences = []
     absent = set(found.missing)
     for index in range(len(masks.items)):
@@ -149,7 +150,7 @@ def evaluate_masks(dataset: BaseRefDataset,
 
 
 def _check_input_size(convention: Convention,
-                      size: Optional[Sequence[int]]) -> None:
+                      size: Sequence[int] | None) -> None:
     if convention.eval_size == 'input' and size is None:
         raise ValueError("The convention compares at the size of a network's "
                          'input: add input_size, height and width of the '
@@ -213,7 +214,7 @@ def is_miss(counts: Counts) -> bool:
     return not meets(*counts.areas, 0.5)
 
 
-def _misplaced(sentences: Sequence[Sentence]) -> Dict[str, float]:
+def _misplaced(sentences: Sequence[Sentence]) -> dict[str, float]:
     """Shares of predictions that fit another object better, in percent."""
     asked = [x for x in sentences if not x.counts.means_nothing]
     misses = [x for x in asked if is_miss(x.counts)]
@@ -225,9 +226,9 @@ def _misplaced(sentences: Sequence[Sentence]) -> Dict[str, float]:
     return out
 
 
-def _confusion(sentences: Sequence[Sentence]) -> List[Tuple[str, str, int]]:
+def _confusion(sentences: Sequence[Sentence]) -> list[tuple[str, str, int]]:
     """How often one category was segmented for another."""
-    counts: Dict[Tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for x in sentences:
         if x.wrong_object and x.category and x.other.category:
             pair = (x.category, x.other.category)

@@ -3,7 +3,7 @@
 
 import json
 import logging
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -28,15 +28,15 @@ class ImageObjects:
 
     def __init__(self, dataset: BaseRefDataset, masks: TrueMasks) -> None:
         self.masks = masks
-        self.damaged: List[str] = []
-        self._drawn: Dict[Any, List[ImageObject]] = {}
+        self.damaged: list[str] = []
+        self._drawn: dict[Any, list[ImageObject]] = {}
         if isinstance(dataset, RefCOCODataset):
             images = {item['image_id'] for item in masks.items}
             self._records, self.categories = _read_objects(
                 dataset.ann_file, images)
         else:
             self._records, self.categories = None, {}
-            self._items: Dict[Any, List[int]] = {}
+            self._items: dict[Any, list[int]] = {}
             for index, item in enumerate(masks.items):
                 self._items.setdefault(item['image_id'], []).append(index)
 
@@ -47,7 +47,7 @@ class ImageObjects:
         names = {self.categories.get(x, '') for x in ids if is_id(x)}
         return ' and '.join(sorted(names - {''}))
 
-    def others(self, index: int) -> List[ImageObject]:
+    def others(self, index: int) -> list[ImageObject]:
         """The objects of an image that a sentence does not mean.
 
         Args:
@@ -72,7 +72,7 @@ class ImageObjects:
         ids = ids if isinstance(ids, list) else [ids]
         return [x for x in self._drawn[image] if x.ann_id not in ids]
 
-    def _of_file(self, image: Any, index: int) -> List[ImageObject]:
+    def _of_file(self, image: Any, index: int) -> list[ImageObject]:
         objects = []
         for ann_id, category, segmentation in self._records[image]:
             try:
@@ -85,8 +85,8 @@ class ImageObjects:
                             encode(self.masks.scale(mask))))
         return objects
 
-    def _of_sentences(self, image: Any) -> List[ImageObject]:
-        objects: Dict[bytes, ImageObject] = {}
+    def _of_sentences(self, image: Any) -> list[ImageObject]:
+        objects: dict[bytes, ImageObject] = {}
         for number in self._items[image]:
             item = self.masks.items[number]
             if not item.get('no_target', False):
@@ -108,12 +108,12 @@ class ImageObjects:
 
 
 def _read_objects(
-    path: str, images: Set[Any]
-) -> Tuple[Dict[Any, List[tuple]], Dict[Any, str]]:
+    path: str, images: set[Any]
+) -> tuple[dict[Any, list[tuple]], dict[Any, str]]:
     """Id, category id and segmentation of the objects of some images, by
     image, and the names of the categories."""
 
-    def slim(record: dict) -> Optional[dict]:
+    def slim(record: dict) -> dict | None:
         if 'segmentation' not in record:
             return record
         image = record.get('image_id')
@@ -122,7 +122,7 @@ def _read_objects(
 
     with open(path, 'rb') as file:  # in any encoding that JSON may have
         content = json.load(file, object_hook=slim)
-    records: Dict[Any, List[tuple]] = {image: [] for image in images}
+    records: dict[Any, list[tuple]] = {image: [] for image in images}
     for ann in content['annotations']:
         if isinstance(ann, dict) and 'segmentation' in ann:
             records[ann['image_id']].append(
@@ -130,7 +130,7 @@ def _read_objects(
     return records, _names(content.get('categories'))
 
 
-def _names(categories: Any) -> Dict[Any, str]:
+def _names(categories: Any) -> dict[Any, str]:
     """Names of categories by id. They only make reading easier, so what is
     not of COCO's form is left out."""
     if not isinstance(categories, list):

@@ -5,7 +5,8 @@ import os
 import os.path as osp
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Prediction(NamedTuple):
     """
 
     mask: np.ndarray
-    no_target: Optional[bool] = None
+    no_target: bool | None = None
 
 
 class MaskPredictions(ABC):
@@ -38,11 +39,11 @@ class MaskPredictions(ABC):
         surplus (list[str]): Predictions without a sentence, by name.
     """
 
-    missing: List[int]
-    surplus: List[str]
+    missing: list[int]
+    surplus: list[str]
 
     @abstractmethod
-    def load(self, index: int, size: Tuple[int, int]) -> Prediction:
+    def load(self, index: int, size: tuple[int, int]) -> Prediction:
         """Read one prediction.
 
         Args:
@@ -74,7 +75,7 @@ class MaskFolder(MaskPredictions):
     def __init__(self,
                  folder: str,
                  items: Sequence[dict],
-                 name: Optional[str] = None) -> None:
+                 name: str | None = None) -> None:
         self.folder = folder
         found = {
             osp.relpath(osp.join(path, file), folder).replace(os.sep, '/')
@@ -107,7 +108,7 @@ class MaskFolder(MaskPredictions):
         self.surplus = sorted(
             x for x in found - set(self.names) if x.endswith(ending))
 
-    def load(self, index: int, size: Tuple[int, int]) -> Prediction:
+    def load(self, index: int, size: tuple[int, int]) -> Prediction:
         path = osp.join(self.folder, self.names[index])
         try:
             with open(path, 'rb') as file:
@@ -120,7 +121,7 @@ class MaskFolder(MaskPredictions):
         return Prediction(mask)
 
 
-def _names(scheme: str, items: Sequence[dict]) -> List[str]:
+def _names(scheme: str, items: Sequence[dict]) -> list[str]:
     """The file name of each sentence."""
     try:
         return [
@@ -160,12 +161,12 @@ class MaskRecords(MaskPredictions):
 
     def __init__(self, path: str, items: Sequence[dict]) -> None:
         self.path = path
-        by_sentence: Dict[str, List[int]] = {}
-        by_ref: Dict[str, List[int]] = {}
+        by_sentence: dict[str, list[int]] = {}
+        by_ref: dict[str, list[int]] = {}
         for index, item in enumerate(items):
             by_sentence.setdefault(id_text(item['sent_id']), []).append(index)
             by_ref.setdefault(id_text(item['ref_id']), []).append(index)
-        self.records: Dict[int, Tuple[str, dict]] = {}
+        self.records: dict[int, tuple[str, dict]] = {}
         self.surplus = []
         for where, record in read_records(path):
             sentence, ref = record.get('sent_id'), record.get('ref_id')
@@ -192,7 +193,7 @@ class MaskRecords(MaskPredictions):
             self.records[found[0]] = where, record
         self.missing = [i for i in range(len(items)) if i not in self.records]
 
-    def load(self, index: int, size: Tuple[int, int]) -> Prediction:
+    def load(self, index: int, size: tuple[int, int]) -> Prediction:
         where, record = self.records[index]
         segmentation = record.get('segmentation')
         said = record.get('pred_no_target')
@@ -215,7 +216,7 @@ class MaskRecords(MaskPredictions):
 
 def open_predictions(path: str,
                      items: Sequence[dict],
-                     name: Optional[str] = None) -> MaskPredictions:
+                     name: str | None = None) -> MaskPredictions:
     """Find the predictions of the sentences of a split.
 
     Args:

@@ -3,7 +3,6 @@
 
 import json
 import os.path as osp
-from typing import List
 
 import mmcv
 import numpy as np
@@ -53,7 +52,7 @@ def format_evaluation(result: MaskEvaluation) -> str:
 
 def write_evaluation(result: MaskEvaluation,
                      out_dir: str,
-                     worst: int = 20) -> List[str]:
+                     worst: int = 20) -> list[str]:
     """Write ``metrics.json``, ``sentences.csv`` and pictures of the worst.
 
     Args:
@@ -94,7 +93,7 @@ def _badness(x: Sentence) -> tuple:
 
 
 def draw_worst(result: MaskEvaluation, out_dir: str,
-               number: int) -> List[str]:
+               number: int) -> list[str]:
     """Draw the sentences with the lowest IoU, the worst first.
 
     Args:

@@ -3,7 +3,8 @@
 
 import os.path as osp
 import re
-from typing import Any, Optional, Sequence, Type
+from collections.abc import Sequence
+from typing import Any
 
 from mmrefseg.datasets import (BaseRefDataset, GRefCOCODataset,
                                JSONLinesRefDataset, RRefCOCODataset)
@@ -17,10 +18,10 @@ _PART_OF_A_SET = r'instances\.json|g?refs\(.+\)\.json|.+\.(p|pkl|pickle)'
 
 def open_split(annotations: str,
                *,
-               split: Optional[Sequence[str]] = None,
-               split_by: Optional[str] = None,
-               images: Optional[str] = None,
-               masks: Optional[str] = None,
+               split: Sequence[str] | None = None,
+               split_by: str | None = None,
+               images: str | None = None,
+               masks: str | None = None,
                extra_fields: Sequence[str] = ('kind', )) -> BaseRefDataset:
     """Open the sentences of a split.
 
@@ -71,11 +72,11 @@ def open_split(annotations: str,
         extra_fields=extra_fields)
 
 
-def _open_folder(folder: str, split: Optional[Sequence[str]],
-                 split_by: Optional[str], images: Optional[str],
+def _open_folder(folder: str, split: Sequence[str] | None,
+                 split_by: str | None, images: str | None,
                  extra_fields: Sequence[str]) -> BaseRefDataset:
     """A split of a folder in the layout of REFER or gRefCOCO."""
-    kind: Type[BaseRefDataset] = GRefCOCODataset
+    kind: type[BaseRefDataset] = GRefCOCODataset
     if not list_refs_files(folder, GRefCOCODataset.refs_names):
         kind = RRefCOCODataset  # of which REFER's own layout is a part
     found = list_refs_files(folder, kind.refs_names)
@@ -116,7 +117,7 @@ def _find_images(folder: str) -> str:
     return find_image_folder(folder, names) or folder
 
 
-def _open(kind: Type[BaseRefDataset], **kwargs: Any) -> BaseRefDataset:
+def _open(kind: type[BaseRefDataset], **kwargs: Any) -> BaseRefDataset:
     """A dataset whose annotations are there."""
     try:
         return kind(**kwargs)

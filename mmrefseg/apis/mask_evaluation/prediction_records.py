@@ -2,12 +2,13 @@
 """Records of predicted masks in files that any program has written."""
 
 import json
-from typing import Any, Iterator, List, Tuple, Union
+from collections.abc import Iterator
+from typing import Any
 
 from mmrefseg.datasets.field_checks import show
 
 
-def read_records(path: str) -> List[Tuple[str, dict]]:
+def read_records(path: str) -> list[tuple[str, dict]]:
     """The records of a ``.json`` or ``.jsonl`` file.
 
     Args:
@@ -40,7 +41,7 @@ def read_records(path: str) -> List[Tuple[str, dict]]:
     return records
 
 
-def _list(text: str, path: str) -> Iterator[Tuple[str, Any]]:
+def _list(text: str, path: str) -> Iterator[tuple[str, Any]]:
     content = _parse(text, path)
     if not isinstance(content, list):
         raise ValueError(f'{path} cannot be read (its content is no list of '
@@ -49,7 +50,7 @@ def _list(text: str, path: str) -> Iterator[Tuple[str, Any]]:
         yield f'Record {number} of {path}', record
 
 
-def _lines(lines: List[str], path: str) -> Iterator[Tuple[str, Any]]:
+def _lines(lines: list[str], path: str) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield f'{path}:{number}', _parse(line, f'{path}:{number}')
@@ -72,7 +73,7 @@ def id_text(value: Any) -> str:
     return str(value)
 
 
-def with_whole_numbers(segmentation: Union[list, dict]) -> Union[list, dict]:
+def with_whole_numbers(segmentation: list | dict) -> list | dict:
     """Run lengths with numbers that are whole as integers.
 
     Some programs write all numbers as floats.
@@ -98,7 +99,7 @@ def with_whole_numbers(segmentation: Union[list, dict]) -> Union[list, dict]:
     }
 
 
-def _whole_numbers(values: list, key: str) -> List[int]:
+def _whole_numbers(values: list, key: str) -> list[int]:
     for value in values:
         if not isinstance(value, (int, float)) or value != value // 1:
             raise ValueError(f'its "{key}" must be whole numbers, not '

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """True masks of a dataset's sentences, without loading their images."""
 
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -25,17 +25,17 @@ class TrueMasks:
 
     def __init__(self,
                  dataset: BaseRefDataset,
-                 input_size: Optional[Sequence[int]] = None) -> None:
+                 input_size: Sequence[int] | None = None) -> None:
         self.dataset = dataset
         self.input_size = None if input_size is None else tuple(input_size)
-        self.items: List[dict] = []
+        self.items: list[dict] = []
         for index in range(len(dataset)):
             item = dataset.get_data_info(index)
             item.pop('segmentation')
             self.items.append(item)
         self._load = LoadRefMask()
 
-    def size(self, index: int) -> Tuple[int, int]:
+    def size(self, index: int) -> tuple[int, int]:
         """Height and width of a sentence's image."""
         item = self.items[index]
         if 'height' not in item:
@@ -49,7 +49,7 @@ class TrueMasks:
                     'must have it.') from None
         return item['height'], item['width']
 
-    def compared_at(self, index: int) -> Tuple[int, int]:
+    def compared_at(self, index: int) -> tuple[int, int]:
         """Height and width that a prediction has to have."""
         return self.input_size or self.size(index)
 

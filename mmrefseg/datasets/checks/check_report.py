@@ -3,7 +3,6 @@
 
 import os.path as osp
 from collections import Counter
-from typing import List
 
 from .refer_check import RefsReport
 from .refer_counts import SplitCount, say_unknown, split_by_of
@@ -45,7 +44,7 @@ def _where(split) -> str:
     return f'[{split}] ' if split else ''
 
 
-def _table(report: RefsReport) -> List[str]:
+def _table(report: RefsReport) -> list[str]:
     lines = [
         '  ' + _COLUMNS.format('split', 'refs', 'sentences', 'images',
                                'faults', 'published')

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """What is wrong with the mask of an annotation."""
 
-from typing import Any, List, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class MaskFault(NamedTuple):
 
 
 def find_mask_faults(segmentation: Any, height: int,
-                     width: int) -> List[MaskFault]:
+                     width: int) -> list[MaskFault]:
     """Look for faults in an annotation of COCO's format.
 
     Args:
@@ -40,7 +40,7 @@ def find_mask_faults(segmentation: Any, height: int,
         mask'.
     """
     parts = segmentation if isinstance(segmentation, list) else [segmentation]
-    faults: List[MaskFault] = []
+    faults: list[MaskFault] = []
     for part in parts:
         if not isinstance(part, dict):
             faults += _polygon_faults(part, height, width)
@@ -58,7 +58,7 @@ def find_mask_faults(segmentation: Any, height: int,
     return faults
 
 
-def _polygon_faults(polygon: Any, height: int, width: int) -> List[MaskFault]:
+def _polygon_faults(polygon: Any, height: int, width: int) -> list[MaskFault]:
     try:
         points = np.asarray(polygon, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

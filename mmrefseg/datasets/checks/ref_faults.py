@@ -2,8 +2,8 @@
 """What is wrong with refs and sentences, as a refs file alone can tell."""
 
 from collections import Counter
-from typing import (Any, Iterable, Iterator, List, NamedTuple, Optional,
-                    Sequence)
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from mmrefseg.structures import find_text_fault
 from ..field_checks import is_id, is_note, is_truth, show, show_id
@@ -22,7 +22,7 @@ class Fault(NamedTuple):
     """
     kind: str
     what: str
-    split: Optional[str] = None
+    split: str | None = None
     harmless: bool = False
 
 
@@ -83,7 +83,7 @@ def find_ref_faults(refs: Sequence[dict],
             f'such as {min(map(str, tested & trained))}.', harmless=True)
 
 
-def repeated(values: Iterable[Any]) -> List[Any]:
+def repeated(values: Iterable[Any]) -> list[Any]:
     """The ids that occur more than once."""
     counts = Counter(filter(is_id, values))
     return [x for x, n in counts.items() if n > 1]

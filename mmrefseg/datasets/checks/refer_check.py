@@ -4,9 +4,10 @@
 import logging
 import os
 import os.path as osp
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
+from typing import Any
 
 from ..annotation_store import AnnotationStore
 from ..field_checks import is_note
@@ -41,15 +42,15 @@ class RefsReport:
         faults (list[Fault]): All faults, harmless ones included.
     """
     path: str
-    counts: Dict[str, SplitCount] = field(default_factory=dict)
-    known: Dict[str, SplitCount] = field(default_factory=dict)
-    faults: List[Fault] = field(default_factory=list)
+    counts: dict[str, SplitCount] = field(default_factory=dict)
+    known: dict[str, SplitCount] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
 
     def is_whole(self, strict: bool = False) -> bool:
         """Whether there is no fault; with ``strict`` no harmless one."""
         return not any(strict or not x.harmless for x in self.faults)
 
-    def add(self, kind: str, what: str, split: Optional[str] = None,
+    def add(self, kind: str, what: str, split: str | None = None,
             harmless: bool = False) -> None:
         """Note a fault."""
         self.faults.append(Fault(kind, what, split, harmless))
@@ -57,10 +58,10 @@ class RefsReport:
 
 def check_folder(folder: str,
                  *,
-                 images: Optional[str] = None,
-                 split_by: Optional[str] = None,
+                 images: str | None = None,
+                 split_by: str | None = None,
                  read_images: bool = False,
-                 sentence_field: str = 'raw') -> List[RefsReport]:
+                 sentence_field: str = 'raw') -> list[RefsReport]:
     """Check a folder of annotations and its images.
 
     Args:
@@ -100,7 +101,7 @@ def check_folder(folder: str,
     ]
 
 
-def _check_refs_file(folder: str, name: str, images: Optional[str],
+def _check_refs_file(folder: str, name: str, images: str | None,
                      read_images: bool, sentence_field: str) -> RefsReport:
     path = osp.join(folder, name)
     report = RefsReport(path)
@@ -154,7 +155,7 @@ def _check_refs_file(folder: str, name: str, images: Optional[str],
 
 
 def _dataset_type(folder: str, name: str,
-                  refs: Sequence[dict]) -> Type[RefCOCODataset]:
+                  refs: Sequence[dict]) -> type[RefCOCODataset]:
     """Which dataset a refs file is made for."""
     if name.startswith('grefs'):
         return GRefCOCODataset
@@ -165,7 +166,7 @@ def _dataset_type(folder: str, name: str,
     return RefCOCODataset
 
 
-def _load_splits(report: RefsReport, kind: Type[RefCOCODataset],
+def _load_splits(report: RefsReport, kind: type[RefCOCODataset],
                  **kwargs: Any) -> None:
     """What the dataset itself says, where nothing else was found: so what is
     well here can be loaded."""
@@ -175,7 +176,7 @@ def _load_splits(report: RefsReport, kind: Type[RefCOCODataset],
         return
     if kind is GRefCOCODataset:  # as its configs have it
         kwargs.update(empty_sentences='skip')
-    said: Dict[str, List[str]] = {}
+    said: dict[str, list[str]] = {}
     for split in report.counts:
         if split in known:
             continue
@@ -222,8 +223,8 @@ def _words(count: SplitCount) -> str:
 
 
 def _check_masks(report: RefsReport, refs: Sequence[dict],
-                 ids_of: Sequence[tuple], images: Dict[Any, dict],
-                 annotations: Dict[Any, dict], ann_file: str) -> None:
+                 ids_of: Sequence[tuple], images: dict[Any, dict],
+                 annotations: dict[Any, dict], ann_file: str) -> None:
     checked = set()
     for ref, ids in zip(refs, ids_of):
         where, split = f'Ref {ref["ref_id"]}', ref['split']
@@ -268,7 +269,7 @@ def _check_mask(report: RefsReport, ann: dict, image: dict, where: str,
                    fault.harmless)
 
 
-def find_image_folder(folder: str, names: Sequence[str]) -> Optional[str]:
+def find_image_folder(folder: str, names: Sequence[str]) -> str | None:
     """The first of the usual places that has one of some images."""
     for place in _IMAGE_FOLDERS:
         path = osp.normpath(osp.join(folder, place))
@@ -278,8 +279,8 @@ def find_image_folder(folder: str, names: Sequence[str]) -> Optional[str]:
 
 
 def _check_images(report: RefsReport, refs: Sequence[dict],
-                  images: Dict[Any, dict], folder: str, place: Optional[str],
-                  read: bool) -> Optional[str]:
+                  images: dict[Any, dict], folder: str, place: str | None,
+                  read: bool) -> str | None:
     """Looks at them, and gives the folder where they are."""
     spoken_of = {  # and by a ref of which split
         ref['image_id']: ref['split']

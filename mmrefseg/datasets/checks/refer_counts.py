@@ -2,19 +2,20 @@
 """How many refs, sentences and images the public sets have."""
 
 import os.path as osp
-from typing import Dict, Iterable, NamedTuple, Optional, Tuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 
 class SplitCount(NamedTuple):
     """Size of one split; None where it is not known."""
     refs: int
-    sentences: Optional[int] = None
-    images: Optional[int] = None
+    sentences: int | None = None
+    images: int | None = None
 
 
 # (folder, split_by): split: size. Refs and images are those of the catalog of
 # TensorFlow Datasets (ref_coco), sentences those that papers and issues name.
-KNOWN_COUNTS: Dict[Tuple[str, str], Dict[str, SplitCount]] = {
+KNOWN_COUNTS: dict[tuple[str, str], dict[str, SplitCount]] = {
     ('refcoco', 'unc'):
     dict(
         train=SplitCount(42404, 120624, 16994),
@@ -44,7 +45,7 @@ KNOWN_COUNTS: Dict[Tuple[str, str], Dict[str, SplitCount]] = {
 }
 
 
-def known_counts(folder: str, split_by: str) -> Dict[str, SplitCount]:
+def known_counts(folder: str, split_by: str) -> dict[str, SplitCount]:
     """Published numbers of a set, which the folder's name chooses.
 
     Args:
@@ -59,7 +60,7 @@ def known_counts(folder: str, split_by: str) -> Dict[str, SplitCount]:
 
 def say_unknown(folder: str, split_by: str) -> str:
     """A sentence about a set of which :func:`known_counts` knows nothing."""
-    known: Dict[str, list] = {}
+    known: dict[str, list] = {}
     for name, by in KNOWN_COUNTS:
         known.setdefault(name, []).append(by)
     names = ', '.join(f'{x} ({" or ".join(by)})' for x, by in known.items())
@@ -76,7 +77,7 @@ def _name(folder: str) -> str:
     return osp.basename(osp.abspath(folder))
 
 
-def count_splits(refs: Iterable[dict]) -> Dict[str, SplitCount]:
+def count_splits(refs: Iterable[dict]) -> dict[str, SplitCount]:
     """Count a refs file.
 
     Args:
@@ -86,7 +87,7 @@ def count_splits(refs: Iterable[dict]) -> Dict[str, SplitCount]:
     Returns:
         dict[str, SplitCount]: By split, in the order of the file.
     """
-    counts: Dict[str, list] = {}
+    counts: dict[str, list] = {}
     for ref in refs:
         count = counts.setdefault(ref['split'], [0, 0, set()])
         count[0] += 1

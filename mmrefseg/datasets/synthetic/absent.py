@@ -7,8 +7,8 @@ one is on the right) or a relation.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def _exchange(rng: np.random.Generator, noun: Noun,
 
 
 def _landmark(rng: np.random.Generator, objects: Sequence[SceneObject],
-              mark: int) -> Optional[Noun]:
+              mark: int) -> Noun | None:
     """Words that name exactly this object."""
     noun = name_object(rng, objects[mark], (0.2, 0.2, 0.8, 0.85))
     return noun if len(noun) and count_matches(noun, objects) == 1 else None
@@ -86,7 +86,7 @@ def _place(rng: np.random.Generator) -> str:
 
 def _missing(rng: np.random.Generator, item: SceneObject,
              objects: Sequence[SceneObject],
-             chances: Sequence[float]) -> Optional[Noun]:
+             chances: Sequence[float]) -> Noun | None:
     """A noun that fits nothing, by one attribute of an object exchanged."""
     noun = name_object(rng, item, chances)
     if len(noun) < 2:
@@ -98,7 +98,7 @@ def _missing(rng: np.random.Generator, item: SceneObject,
 
 
 def _wrong_attribute(rng: np.random.Generator,
-                     objects: Sequence[SceneObject]) -> Optional[Form]:
+                     objects: Sequence[SceneObject]) -> Form | None:
     """Nothing has all of the attributes; the rest may well be true."""
     index = int(rng.random() * len(objects))
     item = objects[index]
@@ -133,7 +133,7 @@ def _is_elsewhere(place: str, item: SceneObject) -> bool:
 
 
 def _wrong_place(rng: np.random.Generator,
-                 objects: Sequence[SceneObject]) -> Optional[Form]:
+                 objects: Sequence[SceneObject]) -> Form | None:
     """The only one of its kind, and it is elsewhere."""
     item = _pick(rng, objects)
     noun = name_object(rng, item, _OF_PLACE)
@@ -147,7 +147,7 @@ def _wrong_place(rng: np.random.Generator,
 
 
 def _wrong_relation(rng: np.random.Generator,
-                    objects: Sequence[SceneObject]) -> Optional[Form]:
+                    objects: Sequence[SceneObject]) -> Form | None:
     """Thing and landmark are there, but stand in another relation."""
     index = int(rng.random() * len(objects))
     noun = name_object(rng, objects[index], _OF_RELATION)
@@ -163,7 +163,7 @@ _PROPOSE = dict(
 
 
 def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
-                wrong: str) -> Optional[Sentence]:
+                wrong: str) -> Sentence | None:
     """Looks for a sentence that surely means nothing, by one wrong detail.
 
     Args:
@@ -191,7 +191,7 @@ def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 
 def describe_absent(rng: np.random.Generator,
-                    objects: Sequence[SceneObject]) -> List[tuple]:
+                    objects: Sequence[SceneObject]) -> list[tuple]:
     """Writes up to one sentence of each way to be wrong.
 
     Args:

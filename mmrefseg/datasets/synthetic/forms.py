@@ -10,8 +10,9 @@ answer. Lengths are shares of the image's side.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import FrozenSet, List, Optional, Sequence, Union
+from typing import Union
 
 from .scenes import SceneObject
 
@@ -43,10 +44,10 @@ NO, OPEN, YES = 0, 1, 2
 @dataclass(frozen=True)
 class Noun:
     """Attributes that an object must have; None asks for nothing."""
-    size: Optional[str] = None
-    pattern: Optional[str] = None
-    colour: Optional[str] = None
-    shape: Optional[str] = None
+    size: str | None = None
+    pattern: str | None = None
+    colour: str | None = None
+    shape: str | None = None
 
     def fits(self, item: SceneObject) -> bool:
         """Whether an object has every attribute that is asked for."""
@@ -81,8 +82,8 @@ Form = Union[Noun, Located, Related]
 @dataclass(frozen=True)
 class Denotation:
     """Indices of the objects that a form surely means, and of open ones."""
-    sure: FrozenSet[int]
-    open: FrozenSet[int]
+    sure: frozenset[int]
+    open: frozenset[int]
 
     def means(self, *indices: int) -> bool:
         """Whether exactly these objects are meant beyond doubt."""
@@ -126,7 +127,7 @@ def _truth(value: float, yes: float, no: float) -> int:
     return YES if value >= yes else NO if value <= no else OPEN
 
 
-def _located(place: str, items: List[SceneObject]) -> List[int]:
+def _located(place: str, items: list[SceneObject]) -> list[int]:
     """Truth value of 'is the one at this place' for each of several."""
     if place == 'middle':
         away = [
@@ -142,11 +143,11 @@ def _located(place: str, items: List[SceneObject]) -> List[int]:
     return _at_corner(prefix[0], side, items)
 
 
-def _best_other(values: List[float], i: int) -> float:
+def _best_other(values: list[float], i: int) -> float:
     return max(values[:i] + values[i + 1:], default=-1.)
 
 
-def _at_side(side: str, items: List[SceneObject]) -> List[int]:
+def _at_side(side: str, items: list[SceneObject]) -> list[int]:
     values = [towards(side, item) for item in items]
     result = []
     for i, value in enumerate(values):
@@ -161,7 +162,7 @@ def _at_side(side: str, items: List[SceneObject]) -> List[int]:
     return result
 
 
-def _foremost(side: str, items: List[SceneObject], yes: float) -> List[int]:
+def _foremost(side: str, items: list[SceneObject], yes: float) -> list[int]:
     axis = 0 if side in ('left', 'right') else 1
     values = [towards(side, item) for item in items]
     edges = [v + item.extent[axis] for v, item in zip(values, items)]
@@ -181,7 +182,7 @@ def _foremost(side: str, items: List[SceneObject], yes: float) -> List[int]:
 
 
 def _at_corner(vertical: str, horizontal: str,
-               items: List[SceneObject]) -> List[int]:
+               items: list[SceneObject]) -> list[int]:
     pairs = [(towards(vertical, item), towards(horizontal, item))
              for item in items]
     totals = [sum(pair) / 2 for pair in pairs]

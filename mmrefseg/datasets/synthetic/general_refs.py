@@ -1,7 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Refs of a scene in gRefCOCO's layout: one target, several, or none."""
 
-from typing import Any, Dict, List, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .several import describe_several
 _CHILD = 2
 
 
-def _record(sentence: Sentence, **more: Any) -> Dict[str, Any]:
+def _record(sentence: Sentence, **more: Any) -> dict[str, Any]:
     return dict(
         raw=sentence.text,
         sent=sentence.text,
@@ -26,7 +27,7 @@ def _record(sentence: Sentence, **more: Any) -> Dict[str, Any]:
 
 def general_refs(refs: Sequence[dict], objects: Sequence[SceneObject],
                  annotations: Sequence[dict], *,
-                 seed: Tuple[int, ...]) -> List[dict]:
+                 seed: tuple[int, ...]) -> list[dict]:
     """Adds sentences about several objects and about none.
 
     Args:

@@ -1,13 +1,13 @@
 # Licensed under the Apache License, Version 2.0.
 """Masks of synthetic objects as COCO writes them."""
 
-from typing import List, Union
+from typing import Union
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-Segmentation = Union[List[List[float]], dict]
+Segmentation = Union[list[list[float]], dict]
 
 
 def encode_mask(mask: np.ndarray) -> Segmentation:

@@ -10,7 +10,7 @@ import json
 import os.path as osp
 import re
 from collections import Counter, defaultdict
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,7 +37,7 @@ _FIELD_OF = {
 }
 
 
-def noun_words(text: str) -> Dict[str, str]:
+def noun_words(text: str) -> dict[str, str]:
     """Attributes that a sentence names of the object that it means.
 
     Args:
@@ -96,7 +96,7 @@ def measure_oracles(data_root: str, split: str = 'val',
     if not refs:
         raise ValueError(f'{data_root} has no split {split!r}: choose train, '
                          'val, testA or testB.')
-    objects: Dict[int, List[dict]] = defaultdict(list)
+    objects: dict[int, list[dict]] = defaultdict(list)
     for item in instances['annotations']:
         if item['image_id'] in wanted:
             item['mask'] = decode_segmentation(item['segmentation'],
@@ -105,7 +105,7 @@ def measure_oracles(data_root: str, split: str = 'val',
 
     rng = np.random.default_rng(seed)
     kinds, distractors = Counter(), 0
-    sums: Dict[tuple, np.ndarray] = defaultdict(
+    sums: dict[tuple, np.ndarray] = defaultdict(
         lambda: np.zeros(4, np.int64))  # intersection, union, hits, count
     for ref in refs:
         around = objects[ref['image_id']]

@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Words for several objects, and the vocabulary that covers them too."""
 
-from typing import List, Optional, Union
 
 import numpy as np
 
@@ -23,8 +22,8 @@ _NUMBERED = {
 _FRAME = ('all', 'are', 'both', 'every', 'three', 'two')
 
 
-def word_several(rng: np.random.Generator, form: Union[Noun, Related],
-                 count: Optional[int] = None) -> str:
+def word_several(rng: np.random.Generator, form: Noun | Related,
+                 count: int | None = None) -> str:
     """Puts a form into words that speak of several objects.
 
     Args:
@@ -84,7 +83,7 @@ def word_pair(rng: np.random.Generator, first: Noun, second: Noun) -> str:
     return f'the {word_noun(rng, first)} and the {word_noun(rng, second)}'
 
 
-def full_vocabulary() -> List[str]:
+def full_vocabulary() -> list[str]:
     """The words of :func:`~.words.vocabulary`, then those that only speak of
     several objects.
 

@@ -2,8 +2,8 @@
 """Scenes: which objects there are, where they stand and what is visible."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ class SceneStyle:
         overlap (float): Chance that an object is put half over another.
         large (float): Chance that an object is large (if there is room).
     """
-    counts: Tuple[int, int] = (3, 8)
+    counts: tuple[int, int] = (3, 8)
     overlap: float = 0.25
     large: float = 0.42
 
@@ -57,10 +57,10 @@ class SceneObject:
     pattern: str
     outline: np.ndarray
     angle: float
-    box: Tuple[int, int, int, int]
+    box: tuple[int, int, int, int]
     alpha: np.ndarray
-    centre: Tuple[float, float] = (0., 0.)
-    extent: Tuple[float, float] = (0., 0.)
+    centre: tuple[float, float] = (0., 0.)
+    extent: tuple[float, float] = (0., 0.)
     area: float = 0.
 
 
@@ -75,7 +75,7 @@ class Scene:
             where object i is visible.
     """
     size: int
-    objects: Tuple[SceneObject, ...]
+    objects: tuple[SceneObject, ...]
     labels: np.ndarray
 
     def mask(self, index: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def _pick(rng: np.random.Generator, items: Sequence):
     return items[int(rng.random() * len(items))]
 
 
-def _middle(counts: np.ndarray) -> Tuple[float, float, int]:
+def _middle(counts: np.ndarray) -> tuple[float, float, int]:
     """Mean, half width and total of pixels counted along one axis."""
     total = int(counts.sum())
     where = np.flatnonzero(counts)
@@ -110,11 +110,11 @@ class _Placer:
         self.size = size
         self.rng = rng
         self.labels = np.zeros((size, size), np.uint8)
-        self.whole: List[int] = []
-        self.placed: List[SceneObject] = []
-        self.circles: List[Tuple[float, float, float]] = []
+        self.whole: list[int] = []
+        self.placed: list[SceneObject] = []
+        self.circles: list[tuple[float, float, float]] = []
 
-    def add(self, words: Tuple[str, str, str, str], area: float,
+    def add(self, words: tuple[str, str, str, str], area: float,
             overlap: bool) -> bool:
         """Tries to place one object; returns whether there was room."""
         radius = unit_radius(words[0]) * math.sqrt(area) * self.size
@@ -133,7 +133,7 @@ class _Placer:
         return False
 
     def _centre(self, radius: float,
-                near: Optional[int]) -> Optional[Tuple[float, float]]:
+                near: int | None) -> tuple[float, float] | None:
         u, v = self.rng.random(2)
         low, high = 0.93 * radius, self.size - 0.93 * radius
         if near is None:
@@ -149,9 +149,9 @@ class _Placer:
                 return None
         return (x, y) if low <= x <= high and low <= y <= high else None
 
-    def _put(self, words: Tuple[str, str, str, str], area: float,
-             centre: Tuple[float, float], radius: float,
-             near: Optional[int]) -> bool:
+    def _put(self, words: tuple[str, str, str, str], area: float,
+             centre: tuple[float, float], radius: float,
+             near: int | None) -> bool:
         angle = (2 * self.rng.random() - 1) * MAX_ANGLE
         outline = place_outline(words[0], area * self.size**2, angle, centre)
         x0, y0 = np.floor(outline.min(axis=0)).astype(int).tolist()

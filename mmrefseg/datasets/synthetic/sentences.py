@@ -5,7 +5,8 @@ Forms are proposed at random, kept only when :func:`denote` says that they
 mean exactly the wanted object, and then put into words.
 """
 
-from typing import List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def count_matches(noun: Noun, objects: Sequence[SceneObject]) -> int:
 
 
 def _appearance(rng: np.random.Generator, objects: Sequence[SceneObject],
-                target: int) -> Optional[Form]:
+                target: int) -> Form | None:
     noun = name_object(rng, objects[target], (0.5, 0.5, 0.75, 0.75))
     # One word that settles it alone is an easy sentence: seldom kept.
     if len(noun) == 0 or (len(noun) == 1 and rng.random() < 0.6):
@@ -52,7 +53,7 @@ def _appearance(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 
 def _location(rng: np.random.Generator, objects: Sequence[SceneObject],
-              target: int) -> Optional[Form]:
+              target: int) -> Form | None:
     noun = name_object(rng, objects[target], (0.15, 0.15, 0.5, 0.6))
     if count_matches(noun, objects) < 2 and rng.random() >= _NEEDLESS:
         return None
@@ -75,7 +76,7 @@ def _location(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 
 def _relation(rng: np.random.Generator, objects: Sequence[SceneObject],
-              target: int) -> Optional[Form]:
+              target: int) -> Form | None:
     noun = name_object(rng, objects[target], (0.12, 0.12, 0.35, 0.85))
     if count_matches(noun, objects) < 2 and rng.random() >= _NEEDLESS:
         return None
@@ -95,7 +96,7 @@ _PROPOSE = dict(
 
 
 def find_sentence(rng: np.random.Generator, objects: Sequence[SceneObject],
-                  target: int, kind: str) -> Optional[Sentence]:
+                  target: int, kind: str) -> Sentence | None:
     """Looks for a sentence of one kind that means exactly one object.
 
     Args:
@@ -118,7 +119,7 @@ def find_sentence(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 
 def describe_scene(rng: np.random.Generator, objects: Sequence[SceneObject],
-                   max_refs: int = 5) -> List[List[Sentence]]:
+                   max_refs: int = 5) -> list[list[Sentence]]:
     """Writes up to one sentence of each kind for the objects of a scene.
 
     The rarest kind of a scene limits how many sentences of the others are
@@ -132,7 +133,7 @@ def describe_scene(rng: np.random.Generator, objects: Sequence[SceneObject],
     Returns:
         list[list[Sentence]]: For each object its sentences, maybe none.
     """
-    result: List[List[Sentence]] = [[] for _ in objects]
+    result: list[list[Sentence]] = [[] for _ in objects]
     order = rng.permutation(len(objects)).tolist()
     used = 0
     for i in order:

@@ -1,8 +1,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Sentences that mean several objects of a scene."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Optional, Sequence, Union
+from typing import Union
 
 import numpy as np
 
@@ -53,13 +54,13 @@ def _pick(rng: np.random.Generator, items: Sequence):
 
 
 def _propose_noun(rng: np.random.Generator,
-                  objects: Sequence[SceneObject]) -> Optional[SeveralForm]:
+                  objects: Sequence[SceneObject]) -> SeveralForm | None:
     noun = name_object(rng, _pick(rng, objects), (0.25, 0.25, 0.6, 0.6))
     return noun if len(noun) else None
 
 
 def _propose_related(rng: np.random.Generator,
-                     objects: Sequence[SceneObject]) -> Optional[SeveralForm]:
+                     objects: Sequence[SceneObject]) -> SeveralForm | None:
     noun = name_object(rng, _pick(rng, objects), (0.1, 0.1, 0.35, 0.7))
     landmark = name_object(rng, _pick(rng, objects), (0.2, 0.2, 0.8, 0.85))
     if not len(landmark) or count_matches(landmark, objects) != 1:
@@ -68,7 +69,7 @@ def _propose_related(rng: np.random.Generator,
 
 
 def _propose_pair(rng: np.random.Generator,
-                  objects: Sequence[SceneObject]) -> Optional[SeveralForm]:
+                  objects: Sequence[SceneObject]) -> SeveralForm | None:
     first, second = (
         name_object(rng, objects[i], (0.2, 0.2, 0.7, 0.8))
         for i in rng.permutation(len(objects))[:2])
@@ -80,7 +81,7 @@ _PROPOSE = dict(
 
 
 def find_several(rng: np.random.Generator, objects: Sequence[SceneObject],
-                 how: str) -> Optional[Sentence]:
+                 how: str) -> Sentence | None:
     """Looks for a sentence that surely means several objects, but not all.
 
     Args:
@@ -111,7 +112,7 @@ def find_several(rng: np.random.Generator, objects: Sequence[SceneObject],
 def describe_several(rng: np.random.Generator,
                      objects: Sequence[SceneObject],
                      max_groups: int = 2
-                     ) -> Dict[FrozenSet[int], List[Sentence]]:
+                     ) -> dict[frozenset[int], list[Sentence]]:
     """Writes sentences for some groups of objects of a scene.
 
     Args:
@@ -123,7 +124,7 @@ def describe_several(rng: np.random.Generator,
         dict[frozenset[int], list[Sentence]]: Sentences by the objects that
         they mean, one or two of each group.
     """
-    found: Dict[FrozenSet[int], List[Sentence]] = {}
+    found: dict[frozenset[int], list[Sentence]] = {}
     ways = list(_PROPOSE)
     for how in (ways[i] for i in rng.permutation(len(ways))):
         sentence = find_several(rng, objects, how)

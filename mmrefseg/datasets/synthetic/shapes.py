@@ -3,7 +3,6 @@
 
 import math
 from functools import lru_cache
-from typing import Tuple
 
 import cv2
 import numpy as np
@@ -91,7 +90,7 @@ def unit_radius(shape: str) -> float:
 
 
 def place_outline(shape: str, area: float, angle: float,
-                  centre: Tuple[float, float]) -> np.ndarray:
+                  centre: tuple[float, float]) -> np.ndarray:
     """Outline of a shape turned, scaled and moved.
 
     Args:
@@ -109,7 +108,7 @@ def place_outline(shape: str, area: float, angle: float,
     return unit_outline(shape) @ turn + np.asarray(centre)
 
 
-def coverage(outline: np.ndarray, box: Tuple[int, int, int, int],
+def coverage(outline: np.ndarray, box: tuple[int, int, int, int],
              edge: float = 0.0) -> np.ndarray:
     """Share of each pixel that lies inside an outline (anti-aliasing).
 

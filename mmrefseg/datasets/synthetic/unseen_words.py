@@ -1,11 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
 """Words that mean what words of the scenes mean, and are not among them."""
 
-from typing import Dict
 
 # Chosen before anything was measured. A word that has no single-word synonym
 # in common use (left, stripes, most places) is in no group.
-UNSEEN_WORDS: Dict[str, Dict[str, str]] = dict(
+UNSEEN_WORDS: dict[str, dict[str, str]] = dict(
     colour=dict(
         red='crimson',
         green='emerald',

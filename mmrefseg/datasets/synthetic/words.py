@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Words for the structured forms, and the vocabulary that covers them."""
 
-from typing import List, Tuple
 
 import numpy as np
 
@@ -61,11 +60,11 @@ _SYNONYMS = {'large': ('large', 'large', 'large', 'big')}
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 
 
-def pick(rng: np.random.Generator, items: Tuple[str, ...]) -> str:
+def pick(rng: np.random.Generator, items: tuple[str, ...]) -> str:
     return items[int(rng.random() * len(items))]
 
 
-def adjectives_of(rng: np.random.Generator, noun: Noun) -> List[str]:
+def adjectives_of(rng: np.random.Generator, noun: Noun) -> list[str]:
     order = [noun.size, noun.pattern, noun.colour]
     if rng.random() < 0.25:
         order = [noun.size, noun.colour, noun.pattern]
@@ -121,7 +120,7 @@ def word_form(rng: np.random.Generator, form: Form) -> str:
     return f'{article}{noun} {that}{relation} the {landmark}'
 
 
-def vocabulary() -> List[str]:
+def vocabulary() -> list[str]:
     """BERT vocabulary of the scenes: special tokens, then words by alphabet.
 
     It holds what the templates use and nothing else, in whole words: a word

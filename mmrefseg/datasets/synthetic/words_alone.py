@@ -7,7 +7,7 @@ sees a picture.
 """
 
 import os.path as osp
-from typing import Dict, List, Sequence, Set, Tuple
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,14 +17,14 @@ from ..refer_files import annotations_of, load_refs
 _STEPS, _RATE, _DECAY = 250, 0.03, 3e-4
 
 
-def _features(text: str) -> Set[str]:
+def _features(text: str) -> set[str]:
     words = text.split()
     pairs = zip(words, words[1:])
     return {*words, *map(' '.join, pairs), f'{len(words)} words'}
 
 
 def _sentences(refs: Sequence[dict], path: str,
-               split: str) -> Tuple[List[str], torch.Tensor]:
+               split: str) -> tuple[list[str], torch.Tensor]:
     """Texts of a split, and 1 for each that means nothing."""
     found = [(sentence['sent'], not annotations_of(ref, path))
              for ref in refs if ref['split'] == split
@@ -32,7 +32,7 @@ def _sentences(refs: Sequence[dict], path: str,
     return [x for x, _ in found], torch.tensor([float(y) for _, y in found])
 
 
-def _encode(texts: Sequence[str], known: Dict[str, int]) -> torch.Tensor:
+def _encode(texts: Sequence[str], known: dict[str, int]) -> torch.Tensor:
     found = torch.zeros(len(texts), len(known))
     for row, text in zip(found, texts):
         for name in _features(text):
@@ -43,7 +43,7 @@ def _encode(texts: Sequence[str], known: Dict[str, int]) -> torch.Tensor:
 
 def measure_words_alone(data_root: str,
                         split: str = 'val',
-                        max_sentences: int = 20000) -> Dict[str, float]:
+                        max_sentences: int = 20000) -> dict[str, float]:
     """Train on train, test on a split.
 
     Args:

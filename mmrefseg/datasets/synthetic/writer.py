@@ -8,7 +8,6 @@ import pickle
 import shutil
 import tempfile
 from dataclasses import asdict
-from typing import Dict, List, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -36,7 +35,7 @@ _IDS_PER_SPLIT = 1_000_000
 
 
 def build_scene(split: str, index: int, *, size: int,
-                seed: int) -> Tuple[Scene, List[List[Sentence]], np.ndarray]:
+                seed: int) -> tuple[Scene, list[list[Sentence]], np.ndarray]:
     """Builds one scene, a function of its arguments alone.
 
     Args:
@@ -60,7 +59,7 @@ def build_scene(split: str, index: int, *, size: int,
             return scene, sentences, render(picture_rng, scene)
 
 
-def _annotations(scene: Scene, image_id: int) -> List[dict]:
+def _annotations(scene: Scene, image_id: int) -> list[dict]:
     result = []
     for i, item in enumerate(scene.objects):
         mask = scene.mask(i)
@@ -81,8 +80,8 @@ def _annotations(scene: Scene, image_id: int) -> List[dict]:
     return result
 
 
-def _refs(annotations: List[dict], sentences: List[List[Sentence]],
-          image: dict, split: str) -> List[dict]:
+def _refs(annotations: list[dict], sentences: list[list[Sentence]],
+          image: dict, split: str) -> list[dict]:
     result = []
     for annotation, found in zip(annotations, sentences):
         if not found:
@@ -109,7 +108,7 @@ def _refs(annotations: List[dict], sentences: List[List[Sentence]],
     return result
 
 
-def _write(folder: str, counts: Dict[str, int], size: int, seed: int,
+def _write(folder: str, counts: dict[str, int], size: int, seed: int,
            targets: str) -> None:
     os.mkdir(osp.join(folder, 'images'))
     images, annotations, refs = [], [], []
@@ -235,7 +234,7 @@ def make_synthetic_refs(out_dir: str,
     return True
 
 
-def _read_meta(folder: str) -> Optional[dict]:
+def _read_meta(folder: str) -> dict | None:
     try:
         with open(osp.join(folder, META_FILE)) as file:
             meta = json.load(file)
@@ -245,7 +244,7 @@ def _read_meta(folder: str) -> Optional[dict]:
     return meta if known else None
 
 
-def _check_free(out_dir: str, there: Optional[dict], meta: dict,
+def _check_free(out_dir: str, there: dict | None, meta: dict,
                 force: bool) -> None:
     """Raises where writing would take something away from somebody."""
     if there is None:

@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Loading of images and masks; what cannot be read says so."""
 
-from typing import Optional, Tuple
 
 import mmcv
 import numpy as np
@@ -24,7 +23,7 @@ def _origin(results: dict) -> str:
 
 
 def _read_file(path: str, name: str, remedy: str,
-               backend_args: Optional[dict]) -> bytes:
+               backend_args: dict | None) -> bytes:
     """The bytes of a file, or an error that says which and what to do."""
     try:
         return fileio.get(path, backend_args=backend_args)
@@ -71,7 +70,7 @@ class LoadRefImage(LoadImageFromFile):
                  *,
                  color_type: str = 'color_ignore_orientation',
                  imdecode_backend: str = 'cv2',
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: dict | None = None) -> None:
         super().__init__(
             color_type=color_type,
             imdecode_backend=imdecode_backend,
@@ -138,7 +137,7 @@ class LoadRefMask(BaseTransform):
             something.
     """
 
-    def __init__(self, *, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, *, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
@@ -175,7 +174,7 @@ class LoadRefMask(BaseTransform):
         return results
 
     def _read(self, path: str, results: dict,
-              size: Tuple[int, int]) -> np.ndarray:
+              size: tuple[int, int]) -> np.ndarray:
         name = f'Mask file {path}{_origin(results)}'
         content = _read_file(path, name,
                              'correct its path or data_prefix.mask_path',

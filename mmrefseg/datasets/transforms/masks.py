@@ -6,7 +6,8 @@ file, ref and sentence.
 """
 
 import io
-from typing import Any, Iterable, List, Mapping, Sequence, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,7 @@ _MAX_COORDINATE = 1e6
 _MAX_OUTLINE = 4e6
 
 
-def rasterize(segmentation: Union[list, dict], height: int,
+def rasterize(segmentation: list | dict, height: int,
               width: int) -> np.ndarray:
     """Draw an annotation of COCO's format.
 
@@ -68,7 +69,7 @@ def rasterize(segmentation: Union[list, dict], height: int,
     return mask
 
 
-def unite(segmentations: Iterable[Union[list, dict]]) -> list:
+def unite(segmentations: Iterable[list | dict]) -> list:
     """Several annotations of COCO's format as one.
 
     Args:
@@ -87,7 +88,7 @@ def unite(segmentations: Iterable[Union[list, dict]]) -> list:
     return parts
 
 
-def _check_polygon(polygon: Sequence[float]) -> List[List[float]]:
+def _check_polygon(polygon: Sequence[float]) -> list[list[float]]:
     """The polygon in a list, or an empty list if it has no area at all."""
     try:
         points = np.asarray(polygon, dtype=np.float64)
@@ -103,7 +104,7 @@ def _check_polygon(polygon: Sequence[float]) -> List[List[float]]:
     return [points.tolist()] if len(points) >= 6 else []
 
 
-def _outline(polygon: List[float]) -> float:
+def _outline(polygon: list[float]) -> float:
     """Length of the outline, each side taken as its longer extent."""
     points = np.asarray(polygon).reshape(-1, 2)
     steps = abs(points - np.roll(points, 1, axis=0))
@@ -140,7 +141,7 @@ def _decode_run_lengths(rle: Mapping[str, Any], height: int,
 _MAX_SHIFT = 60
 
 
-def _uncompress(text: bytes) -> List[int]:
+def _uncompress(text: bytes) -> list[int]:
     """Run lengths from COCO's compressed string.
 
     A number is written in groups of 5 bits, lowest first, each in one
@@ -148,7 +149,7 @@ def _uncompress(text: bytes) -> List[int]:
     of the last group is the sign. From the fourth number on it is the
     difference to the run two before.
     """
-    counts: List[int] = []
+    counts: list[int] = []
     position = 0
     while position < len(text):
         value = shift = 0

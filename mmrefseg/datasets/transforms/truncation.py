@@ -4,7 +4,6 @@ some fill the rest with grey, some reserve whatever memory a file asks for."""
 
 import io
 import zlib
-from typing import Optional, Tuple
 
 from PIL import Image
 
@@ -13,7 +12,7 @@ _JPEG_START_OF_SCAN = 0xDA
 _JPEG_BARE = {0x01, *range(0xD0, 0xDA)}
 
 
-def find_truncation(content: bytes) -> Optional[str]:
+def find_truncation(content: bytes) -> str | None:
     """What is missing from an image file, by its own marks of an end.
 
     Args:
@@ -35,7 +34,7 @@ def find_truncation(content: bytes) -> Optional[str]:
     return None if whole else 'is cut off: its end is missing'
 
 
-def find_excess(content: bytes) -> Optional[str]:
+def find_excess(content: bytes) -> str | None:
     """Whether an image file says that it is larger than can be meant.
 
     The limit is Pillow's, which ``PIL.Image.MAX_IMAGE_PIXELS`` sets: twice
@@ -57,7 +56,7 @@ def find_excess(content: bytes) -> Optional[str]:
     return None
 
 
-def read_size(content: bytes) -> Optional[Tuple[int, int]]:
+def read_size(content: bytes) -> tuple[int, int] | None:
     """Height and width by the head of an image file, or None if Pillow
     cannot tell."""
     try:
@@ -67,7 +66,7 @@ def read_size(content: bytes) -> Optional[Tuple[int, int]]:
         return None
 
 
-def _png_fault(content: bytes) -> Optional[str]:
+def _png_fault(content: bytes) -> str | None:
     """Whether all parts are there, with the checksums that they carry."""
     position = 8
     while position + 12 <= len(content):

@@ -6,7 +6,6 @@ import os
 import os.path as osp
 import re
 import zipfile
-from typing import Optional
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
@@ -145,7 +144,7 @@ class AtomicCheckpointHook(CheckpointHook):
             elif self.file_backend.isdir(path):
                 self.file_backend.rmtree(path)
 
-    def _count_in(self, runner, step: int) -> Optional[int]:
+    def _count_in(self, runner, step: int) -> int | None:
         """Note ``step`` among the kept ones; return the one to be removed."""
         if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
             return None
@@ -206,7 +205,7 @@ class AtomicCheckpointHook(CheckpointHook):
             logger='current',
             level=logging.WARNING)
 
-    def _newest_complete(self, work_dir: str) -> Optional[str]:
+    def _newest_complete(self, work_dir: str) -> str | None:
         """The complete checkpoint with the highest number, or None."""
         folders = [work_dir]
         if self.out_dir is not None:

@@ -3,7 +3,6 @@
 
 import logging
 import random
-from typing import Optional
 
 import numpy as np
 import torch
@@ -84,15 +83,15 @@ class IterationSeedHook(Hook):
     def before_train_iter(self,
                           runner,
                           batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+                          data_batch: dict | None = None) -> None:
         """Seed for the forward pass."""
         self._seed(runner, runner.iter, _STEP)
 
     def after_train_iter(self,
                          runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
         """Seed for the next batch (the loop counts up after this call)."""
         self._seed(runner, runner.iter + 1, _DATA)
 

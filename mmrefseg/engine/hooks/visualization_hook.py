@@ -2,7 +2,7 @@
 """Pictures of validation and test sentences while a run goes on."""
 
 import os.path as osp
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import mmcv
 import numpy as np
@@ -47,10 +47,10 @@ class RefVisualizationHook(Hook):
                  num_val_samples: int = 8,
                  num_test_samples: int = 8,
                  draw_gt: bool = True,
-                 out_dir: Optional[str] = None,
+                 out_dir: str | None = None,
                  show: bool = False,
                  wait_time: float = 0.,
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: dict | None = None) -> None:
         self.draw = draw
         self.num_samples = dict(val=num_val_samples, test=num_test_samples)
         self.draw_gt = draw_gt
@@ -72,8 +72,8 @@ class RefVisualizationHook(Hook):
     def after_val_iter(self,
                        runner,
                        batch_idx: int,
-                       data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence[BaseDataElement]] = None
+                       data_batch: dict | None = None,
+                       outputs: Sequence[BaseDataElement] | None = None
                        ) -> None:
         """Draw the chosen ones of a batch; the step is the iteration."""
         self._draw_batch(runner, outputs, 'val', runner.iter)
@@ -81,8 +81,8 @@ class RefVisualizationHook(Hook):
     def after_test_iter(self,
                         runner,
                         batch_idx: int,
-                        data_batch: Optional[dict] = None,
-                        outputs: Optional[Sequence[BaseDataElement]] = None
+                        data_batch: dict | None = None,
+                        outputs: Sequence[BaseDataElement] | None = None
                         ) -> None:
         """Draw the chosen ones of a batch."""
         self._draw_batch(runner, outputs, 'test', 0)

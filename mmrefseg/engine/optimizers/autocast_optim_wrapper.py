@@ -1,8 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Mixed precision that a machine without a GPU can do, too."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator, Optional
 
 import torch
 import torch.nn as nn
@@ -41,7 +41,7 @@ class AutocastOptimWrapper(OptimWrapper):
                  optimizer: Optimizer,
                  dtype: str = 'bfloat16',
                  accumulative_counts: int = 1,
-                 clip_grad: Optional[dict] = None) -> None:
+                 clip_grad: dict | None = None) -> None:
         if dtype not in ('bfloat16', 'float32'):
             raise ValueError(
                 f"AutocastOptimWrapper knows 'bfloat16' and 'float32', not "

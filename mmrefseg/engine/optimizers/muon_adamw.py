@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Muon for weight matrices and AdamW for the rest, as one optimizer."""
 
-from typing import Iterable, Tuple
+from collections.abc import Iterable
 
 import torch
 from torch.optim import AdamW, Optimizer
@@ -36,7 +36,7 @@ class MuonAdamW(Optimizer):
     def __init__(self,
                  params: Iterable,
                  lr: float,
-                 betas: Tuple[float, float] = (0.9, 0.999),
+                 betas: tuple[float, float] = (0.9, 0.999),
                  weight_decay: float = 0.01,
                  momentum: float = 0.95) -> None:
         if not hasattr(torch.optim, 'Muon'):

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Which parameter gets which learning rate and weight decay."""
 
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -75,7 +75,7 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(self,
                  optim_wrapper_cfg: dict,
-                 paramwise_cfg: Optional[dict] = None) -> None:
+                 paramwise_cfg: dict | None = None) -> None:
         options = dict(
             norm_decay_mult=0., bias_decay_mult=1., no_decay=_TABLES)
         options.update(paramwise_cfg or {})
@@ -91,7 +91,7 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError('The optimizer config must set `lr`.')
 
     def add_params(self,
-                   params: List[dict],
+                   params: list[dict],
                    module: nn.Module,
                    prefix: str = '',
                    is_dcn_module=None) -> None:
@@ -104,7 +104,7 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             is_dcn_module: Unused; part of MMEngine's interface.
         """
         self._check_paths(module, prefix)
-        groups: Dict[Tuple, dict] = {}
+        groups: dict[tuple, dict] = {}
         for path, owner, param in _trainable(module, prefix):
             muon = self._is_for_muon(owner, param)
             lr = self.paramwise_cfg['muon_lr'] if muon else self.base_lr
@@ -174,7 +174,7 @@ def _holds(key: str, path: str) -> bool:
 
 
 def _trainable(module: nn.Module, prefix: str
-               ) -> Iterator[Tuple[str, nn.Module, nn.Parameter]]:
+               ) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
     """Path, owning module and parameter of each parameter to be trained."""
     seen = set()
     for module_name, owner in module.named_modules(prefix=prefix):
@@ -184,7 +184,7 @@ def _trainable(module: nn.Module, prefix: str
                 yield _join(module_name, name), owner, param
 
 
-def _log(groups: List[dict]) -> None:
+def _log(groups: list[dict]) -> None:
     table = PrettyTable()
     table.field_names = ['tensors', 'parameters (M)', 'lr', 'weight decay']
     for group in groups:

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.utils.checkpoint as cp
@@ -76,7 +76,7 @@ class LanguageSwinTransformer(SwinTransformer):
                  *,
                  language_channels: int,
                  fusion: dict,
-                 gate: Optional[dict] = None,
+                 gate: dict | None = None,
                  frozen_last_gate: bool = False,
                  query_channels: int = 256,
                  query_stages: Sequence[int] = (0, 1, 2, 3),
@@ -88,7 +88,7 @@ class LanguageSwinTransformer(SwinTransformer):
                  mlp_ratio: float = 4,
                  patch_size: int = 4,
                  qkv_bias: bool = True,
-                 qk_scale: Optional[float] = None,
+                 qk_scale: float | None = None,
                  patch_norm: bool = True,
                  drop_rate: float = 0.,
                  attn_drop_rate: float = 0.,
@@ -97,7 +97,7 @@ class LanguageSwinTransformer(SwinTransformer):
                  frozen_stages: int = -1,
                  act_cfg: dict = dict(type='GELU'),
                  norm_cfg: dict = dict(type='LN'),
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(
             embed_dims=embed_dims,
             depths=depths,
@@ -136,7 +136,7 @@ class LanguageSwinTransformer(SwinTransformer):
             self.gates[-1].requires_grad_(False)
         self._freeze_stages()
 
-    def _use_fused_attention(self, qkv_bias: bool, qk_scale: Optional[float],
+    def _use_fused_attention(self, qkv_bias: bool, qk_scale: float | None,
                              attn_drop_rate: float, drop_rate: float) -> None:
         for block in (b for stage in self.stages for b in stage.blocks):
             attn = block.attn
@@ -183,7 +183,7 @@ class LanguageSwinTransformer(SwinTransformer):
         return self  # mmseg's returns None
 
     def _run_blocks(self, stage: nn.Module, x: Tensor,
-                    hw_shape: Tuple[int, int]) -> Tensor:
+                    hw_shape: tuple[int, int]) -> Tensor:
         for block in stage.blocks:
             if self.with_cp and torch.is_grad_enabled():
                 x = cp.checkpoint(block, x, hw_shape, use_reentrant=False)

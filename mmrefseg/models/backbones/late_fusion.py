@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional, Sequence
 
 import torch
 from mmengine.model import BaseModule
@@ -42,7 +42,7 @@ class LateFusionBackbone(BaseModule):
                  fusion: dict,
                  query_channels: int = 256,
                  query_stages: Sequence[int] = (0, 1, 2, 3),
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.fusions = build_fusions(

@@ -8,9 +8,9 @@ pixels, so the weights of patch merging are reordered as well.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Tuple
 
 import torch
 from mmengine.dist import barrier, get_local_rank
@@ -18,7 +18,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-StateDict = Dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 _MICROSOFT_NAMES = (
     (re.compile(r'^layers\.'), 'stages.'),
@@ -49,10 +49,10 @@ class SwinReport:
             does not have.
     """
     layout: str
-    loaded: List[str] = field(default_factory=list)
-    resized: List[str] = field(default_factory=list)
-    skipped: List[str] = field(default_factory=list)
-    missing: List[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 def merging_order(channels: int) -> Tensor:
@@ -91,7 +91,7 @@ def resize_position_table(table: Tensor, length: int) -> Tensor:
     return grid.reshape(heads, length).t().contiguous().to(table.dtype)
 
 
-def _unpack(checkpoint: Mapping) -> Tuple[StateDict, List[str]]:
+def _unpack(checkpoint: Mapping) -> tuple[StateDict, list[str]]:
     """Find a Swin in a checkpoint: its tensors without prefixes, and the
     names of tensors of other parts."""
     for container in ('state_dict', 'model'):
@@ -111,7 +111,7 @@ def _unpack(checkpoint: Mapping) -> Tuple[StateDict, List[str]]:
     }, others
 
 
-def _rename(name: str, tensor: Tensor) -> Tuple[str, Tensor]:
+def _rename(name: str, tensor: Tensor) -> tuple[str, Tensor]:
     """A tensor of Microsoft's layout in mmseg's."""
     if '.downsample.' in name and tensor.shape[-1] % 4 == 0:
         tensor = tensor[..., merging_order(tensor.shape[-1])]
@@ -122,7 +122,7 @@ def _rename(name: str, tensor: Tensor) -> Tuple[str, Tensor]:
 
 def convert_swin_state_dict(
         checkpoint: Mapping, *,
-        target: Mapping[str, Tensor]) -> Tuple[StateDict, SwinReport]:
+        target: Mapping[str, Tensor]) -> tuple[StateDict, SwinReport]:
     """Convert the weights of a Swin to those that a backbone takes.
 
     Args:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Dict, Optional, Sequence, Union
+from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule
@@ -50,11 +50,11 @@ class CoordMaskHead(BaseDecodeHead):
                  kernel_size: int = 3,
                  with_coords: bool = True,
                  norm_cfg: dict = dict(type='BN'),
-                 loss_decode: Union[dict, Sequence[dict]] = dict(
+                 loss_decode: dict | Sequence[dict] = dict(
                      type='CrossEntropyLoss', avg_non_ignore=True),
-                 existence: Optional[dict] = None,
+                 existence: dict | None = None,
                  align_corners: bool = False,
-                 init_cfg: Optional[dict] = dict(
+                 init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
                      override=dict(name='conv_seg'))) -> None:
         if kernel_size not in (1, 3):
@@ -108,7 +108,7 @@ class CoordMaskHead(BaseDecodeHead):
         return self._segment(features[0])
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
-             train_cfg: ConfigType) -> Dict[str, Tensor]:
+             train_cfg: ConfigType) -> dict[str, Tensor]:
         """Losses of the mask and, where it is predicted, of existence.
 
         Args:
@@ -125,7 +125,7 @@ class CoordMaskHead(BaseDecodeHead):
         return losses
 
     def existence_loss(self, features: MultimodalFeatures,
-                       batch_data_samples: SampleList) -> Dict[str, Tensor]:
+                       batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Loss of existence; empty where the head does not predict it."""
         if self.existence is None:
             return {}

@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Whether what a sentence means is in the image at all."""
 
-from typing import Dict, Optional
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +8,6 @@ from mmengine.model import BaseModule
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmrefseg.models.layers import masked_mean
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures
 
@@ -20,8 +18,7 @@ class ExistencePredictor(BaseModule):
 
     ``e = w_2 ReLU(W_1 [mean F ; max F ; Q ; s] + b_1) + b_2``: mean and
     maximum over the pixels of the finest decoded map ``F``, the language
-    queries ``Q`` one after the other, and the mean ``s`` of the word features
-    over the real tokens. The maximum is what one pixel that fits can raise,
+    queries ``Q`` one after the other, and the sentence as one vector ``s``. The maximum is what one pixel that fits can raise,
     however small the thing is. Queries and words are each used only where
     their width is given.
 
@@ -51,11 +48,11 @@ class ExistencePredictor(BaseModule):
                  *,
                  in_channels: int,
                  channels: int = 256,
-                 query_channels: Optional[int] = None,
-                 language_channels: Optional[int] = None,
+                 query_channels: int | None = None,
+                 language_channels: int | None = None,
                  loss_weight: float = 1.0,
                  threshold: float = 0.5,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if not 0 <= threshold <= 1:
             raise ValueError(f'threshold={threshold} of ExistencePredictor '
@@ -90,13 +87,11 @@ class ExistencePredictor(BaseModule):
         if self.with_queries:
             parts.append(features.queries.flatten(1).to(pixels.dtype))
         if self.with_words:
-            language = features.language
-            mean = masked_mean(language.words, language.mask)
-            parts.append(mean.to(pixels.dtype))
+            parts.append(features.language.sentence.to(pixels.dtype))
         return self.layers(torch.cat(parts, dim=1))[:, 0]
 
     def loss(self, features: MultimodalFeatures,
-             batch_data_samples: SampleList) -> Dict[str, Tensor]:
+             batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Loss of existence.
 
         Args:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from mmseg.utils import ConfigType, SampleList
@@ -61,11 +61,11 @@ class LQPGHead(CoordMaskHead):
                  kernel_size: int = 3,
                  with_coords: bool = True,
                  norm_cfg: dict = dict(type='BN'),
-                 loss_decode: Union[dict, Sequence[dict]] = dict(
+                 loss_decode: dict | Sequence[dict] = dict(
                      type='CrossEntropyLoss', avg_non_ignore=True),
-                 existence: Optional[dict] = None,
+                 existence: dict | None = None,
                  align_corners: bool = False,
-                 init_cfg: Optional[dict] = dict(
+                 init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
                      override=dict(name='conv_seg'))) -> None:
         if existence is not None:
@@ -96,7 +96,7 @@ class LQPGHead(CoordMaskHead):
             align_corners=align_corners)
 
     def forward_with_priors(
-            self, features: MultimodalFeatures) -> Tuple[Tensor, List[Tensor]]:
+            self, features: MultimodalFeatures) -> tuple[Tensor, list[Tensor]]:
         """Compute mask logits and the mask priors behind them.
 
         Args:
@@ -155,7 +155,7 @@ class LQPGHead(CoordMaskHead):
             for part in parts)
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
-             train_cfg: ConfigType) -> Dict[str, Tensor]:
+             train_cfg: ConfigType) -> dict[str, Tensor]:
         """Losses of the mask, of the priors and, where it is predicted, of
         existence.
 

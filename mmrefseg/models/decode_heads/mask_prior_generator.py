@@ -2,7 +2,7 @@
 """LQPG: mask priors from the attention of language queries over the image."""
 
 import math
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -98,7 +98,7 @@ class PriorLayer(BaseModule):
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def forward(self, queries: Tensor,
-                image: Tensor) -> Tuple[Optional[Tensor], Tensor]:
+                image: Tensor) -> tuple[Tensor | None, Tensor]:
         """Refine the queries.
 
         Args:
@@ -177,7 +177,7 @@ class LanguageQueryPriorGenerator(BaseModule):
         self.with_prior = with_prior
 
     def forward(self, queries: Tensor, maps: Sequence[Tensor],
-                size: Sequence[int]) -> List[Tensor]:
+                size: Sequence[int]) -> list[Tensor]:
         """Generate mask priors.
 
         Args:

@@ -1,15 +1,13 @@
 # Licensed under the Apache License, Version 2.0.
 import math
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmrefseg.models.layers import masked_mean
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures
+from mmrefseg.structures import LanguageFeatures, masked_mean
 
 
 @MODELS.register_module()
@@ -38,8 +36,8 @@ class BSAM(BaseModule):
                  *,
                  channels: int,
                  language_channels: int,
-                 query_channels: Optional[int] = 256,
-                 init_cfg: Optional[dict] = None) -> None:
+                 query_channels: int | None = 256,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.scale = 1 / math.sqrt(channels)
         with_query = query_channels is not None
@@ -68,7 +66,7 @@ class BSAM(BaseModule):
 
     def forward(
         self, visual: Tensor, language: LanguageFeatures
-    ) -> Tuple[Tensor, Optional[Tensor]]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Fuse a map with the words of its sentence.
 
         Args:

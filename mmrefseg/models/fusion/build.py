@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Building one fusion, or one gate, for each stage of a backbone."""
 
-from typing import Collection, Optional, Sequence
+from collections.abc import Collection, Sequence
 
 from mmengine.model import ModuleList
 
@@ -9,7 +9,7 @@ from mmrefseg.registry import MODELS
 
 
 def build_fusions(fusion: dict, *, channels: Sequence[int],
-                  language_channels: int, query_channels: Optional[int],
+                  language_channels: int, query_channels: int | None,
                   query_stages: Collection[int]) -> ModuleList:
     """Build a fusion for each stage.
 
@@ -37,8 +37,8 @@ def build_fusions(fusion: dict, *, channels: Sequence[int],
         for i, width in enumerate(channels))
 
 
-def build_gates(gate: Optional[dict], *,
-                channels: Sequence[int]) -> Optional[ModuleList]:
+def build_gates(gate: dict | None, *,
+                channels: Sequence[int]) -> ModuleList | None:
     """Build a gate for each of the given widths.
 
     Args:

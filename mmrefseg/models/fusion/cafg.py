@@ -1,5 +1,4 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Optional, Tuple
 
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
@@ -74,9 +73,9 @@ class CAFG(BaseModule):
                  channels: int,
                  reduction: int = 16,
                  combine: str = 'sum',
-                 pool: Tuple[bool, bool] = (True, True),
+                 pool: tuple[bool, bool] = (True, True),
                  norm_cfg: dict = dict(type='BN'),
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if combine not in _COMBINE:
             raise ValueError(

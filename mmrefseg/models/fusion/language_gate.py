@@ -1,5 +1,4 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,7 @@ class LanguageGate(BaseModule):
     def __init__(self,
                  *,
                  channels: int,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.hidden = nn.Linear(channels, channels, bias=False)
         self.out = nn.Linear(channels, channels, bias=False)

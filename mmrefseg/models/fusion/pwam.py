@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
 import math
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +48,8 @@ class PWAM(BaseModule):
                  *,
                  channels: int,
                  language_channels: int,
-                 query_channels: Optional[int] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 query_channels: int | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if query_channels is not None:
             raise ValueError(
@@ -82,7 +81,7 @@ class PWAM(BaseModule):
             padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
 
     def forward(self, visual: Tensor,
-                language: LanguageFeatures) -> Tuple[Tensor, None]:
+                language: LanguageFeatures) -> tuple[Tensor, None]:
         """Fuse a map with the words of its sentence.
 
         Args:

@@ -1,12 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmrefseg.models.layers import masked_mean
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures
 
@@ -16,8 +14,8 @@ class TileConcat(BaseModule):
     """Tile and concatenate: the plainest fusion, the baseline of Table 2 of
     MPG-LQGNet.
 
-    ``F = ReLU(W [V ; s])``, where ``s`` is the mean of the sentence's real
-    words, the same at every pixel.
+    ``F = ReLU(W [V ; s])``, where ``s`` is the sentence as one vector
+    (``language.sentence``), the same at every pixel.
 
     Args:
         channels (int): Channels ``C`` of the feature map.
@@ -33,8 +31,8 @@ class TileConcat(BaseModule):
                  *,
                  channels: int,
                  language_channels: int,
-                 query_channels: Optional[int] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 query_channels: int | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if query_channels is not None:
             raise ValueError(
@@ -44,8 +42,8 @@ class TileConcat(BaseModule):
         self.out = nn.Linear(channels + language_channels, channels)
 
     def forward(self, visual: Tensor,
-                language: LanguageFeatures) -> Tuple[Tensor, None]:
-        """Fuse a map with the mean word of its sentence.
+                language: LanguageFeatures) -> tuple[Tensor, None]:
+        """Fuse a map with its sentence.
 
         Args:
             visual (Tensor): ``B x C x H x W``.
@@ -55,7 +53,7 @@ class TileConcat(BaseModule):
             tuple[Tensor, None]: The fused map, ``B x C x H x W``, and no
             language query.
         """
-        sentence = masked_mean(language.words, language.mask)
+        sentence = language.sentence
         # W [V ; s] = W_v V + W_s s: the second term once for all pixels.
         channels = visual.shape[1]
         from_visual, from_words = self.out.weight.split(

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 import difflib
-from typing import Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModule, initialize
@@ -70,18 +70,18 @@ class BertLanguageEncoder(BaseModule):
 
     def __init__(self,
                  *,
-                 pretrained: Optional[str] = None,
-                 arch: Optional[dict] = None,
-                 vocab: Optional[str] = None,
+                 pretrained: str | None = None,
+                 arch: dict | None = None,
+                 vocab: str | None = None,
                  max_tokens: int = 30,
                  lower_case: bool = True,
                  frozen: bool = False,
-                 trainable_layers: Optional[Sequence[int]] = None,
+                 trainable_layers: Sequence[int] | None = None,
                  train_embeddings: bool = True,
                  with_cp: bool = False,
                  cache: bool = False,
                  pad_to_max: bool = False,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if cache and not frozen:
             raise ValueError('cache=True needs frozen=True: the features of '
@@ -101,7 +101,7 @@ class BertLanguageEncoder(BaseModule):
         self.frozen = frozen
         self.pad_to_max = pad_to_max
         # Not a buffer: it belongs to this process, not to the checkpoint.
-        self._cache: Optional[Dict[Tuple, Tensor]] = {} if cache else None
+        self._cache: dict[tuple, Tensor] | None = {} if cache else None
         self.register_load_state_dict_post_hook(_forget_features)
         self._freeze(trainable_layers, train_embeddings)
         if with_cp:
@@ -117,15 +117,15 @@ class BertLanguageEncoder(BaseModule):
         """int: Most tokens of a sentence, [CLS] and [SEP] counted."""
         return self.tokenizer.max_tokens
 
-    def tokens(self, text: str) -> List[str]:
+    def tokens(self, text: str) -> list[str]:
         """Tokens of a sentence, [CLS] and [SEP] included, after cutting."""
         return self.tokenizer.tokens(text)
 
-    def unknown_words(self, text: str) -> List[str]:
+    def unknown_words(self, text: str) -> list[str]:
         """Words of a sentence that the vocabulary cannot express."""
         return self.tokenizer.unknown_words(text)
 
-    def _freeze(self, trainable_layers: Optional[Sequence[int]],
+    def _freeze(self, trainable_layers: Sequence[int] | None,
                 train_embeddings: bool) -> None:
         layers = self.bert.encoder.layer
         if trainable_layers is not None:
@@ -237,7 +237,7 @@ def _forget_features(encoder: BertLanguageEncoder, _=None) -> None:
         encoder._cache.clear()
 
 
-def _build_config(pretrained: Optional[str], arch: dict,
+def _build_config(pretrained: str | None, arch: dict,
                   tokenizer: SentenceTokenizer) -> BertConfig:
     for key in arch:
         if key not in ARCHITECTURE:

@@ -3,8 +3,8 @@
 the Hugging Face hub (its cache first), or a vocabulary packaged here."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
 
 _VOCABULARIES = Path(__file__).parent / 'vocabularies'
 # Hub names whose architecture is BertConfig's default: with `vocab=` they are
@@ -18,12 +18,12 @@ ARCHITECTURE = ('attention_probs_dropout_prob', 'hidden_act',
                 'num_hidden_layers', 'type_vocab_size', 'vocab_size')
 
 
-def packaged_vocabularies() -> List[str]:
+def packaged_vocabularies() -> list[str]:
     """Names that ``vocab=`` accepts besides paths."""
     return sorted(path.stem for path in _VOCABULARIES.glob('*.txt'))
 
 
-def find_vocabulary(vocab: Optional[str], pretrained: Optional[str]) -> Path:
+def find_vocabulary(vocab: str | None, pretrained: str | None) -> Path:
     """Find the vocabulary of a language encoder.
 
     Args:
@@ -62,7 +62,7 @@ def find_vocabulary(vocab: Optional[str], pretrained: Optional[str]) -> Path:
     return path.parent if path.name == 'tokenizer.json' else path
 
 
-def read_architecture(pretrained: Optional[str]) -> Dict:
+def read_architecture(pretrained: str | None) -> dict:
     """Read the architecture of a pretrained BERT.
 
     Args:
@@ -136,7 +136,7 @@ def _find_on_hub(name: str, files: Sequence[str], what: str) -> Path:
             return Path(hf_hub_download(name, file, local_files_only=True))
         except Exception:
             continue
-    reason: Union[str, Exception] = ''
+    reason: str | Exception = ''
     for file in files:
         try:
             return Path(hf_hub_download(name, file))

@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Weights of a pretrained BERT, from the files that people have."""
 
-from typing import Dict
 
 import torch
 from mmengine.logging import print_log
@@ -14,7 +13,7 @@ _HEADS = ('pooler.', 'cls.', 'classifier.', 'qa_outputs.',
           'embeddings.position_ids', 'embeddings.token_type_ids')
 
 
-def read_state_dict(pretrained: str) -> Dict[str, torch.Tensor]:
+def read_state_dict(pretrained: str) -> dict[str, torch.Tensor]:
     """Read the weights of a pretrained BERT, in BertModel's names.
 
     Args:

@@ -4,7 +4,6 @@
 import logging
 import reprlib
 from pathlib import Path
-from typing import List, Set, Union
 
 from mmengine.logging import print_log
 from transformers import BertTokenizerFast
@@ -53,7 +52,7 @@ class SentenceTokenizer:
 
     def __init__(self,
                  *,
-                 vocab: Union[str, Path],
+                 vocab: str | Path,
                  lower_case: bool = True,
                  max_tokens: int = 30) -> None:
         if max_tokens < 3:
@@ -71,10 +70,10 @@ class SentenceTokenizer:
         self.pad_id: int = self._tokenizer.pad_token_id
         self._unknown_id: int = self._tokenizer.unk_token_id
         self._end_id: int = self._tokenizer.sep_token_id
-        self._warned: Set[str] = set()
+        self._warned: set[str] = set()
         self._check_reads(vocab, lower_case)
 
-    def _check_reads(self, vocab: Union[str, Path], lower_case: bool) -> None:
+    def _check_reads(self, vocab: str | Path, lower_case: bool) -> None:
         vocabulary = self._tokenizer.get_vocab()
         normalizer = self._backend.normalizer
         plain = (
@@ -99,7 +98,7 @@ class SentenceTokenizer:
             raise ValueError(f'Sentence {index} of the batch {fault} '
                              f'({text[:_SHOWN]!r}): correct it.')
 
-    def encode(self, text: str, index: int = 0) -> List[int]:
+    def encode(self, text: str, index: int = 0) -> list[int]:
         """Turn a sentence into token numbers.
 
         Args:
@@ -136,7 +135,7 @@ class SentenceTokenizer:
             message += ' Further sentences are cut without being named.'
         print_log(message, 'current', logging.WARNING)
 
-    def tokens(self, text: str) -> List[str]:
+    def tokens(self, text: str) -> list[str]:
         """Tokens of a sentence as the encoder sees them.
 
         Args:
@@ -147,7 +146,7 @@ class SentenceTokenizer:
         """
         return self._tokenizer.convert_ids_to_tokens(self.encode(text))
 
-    def unknown_words(self, text: str) -> List[str]:
+    def unknown_words(self, text: str) -> list[str]:
         """Words that the vocabulary can neither hold nor compose.
 
         Args:

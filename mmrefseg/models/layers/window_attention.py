@@ -7,7 +7,6 @@ each map size instead of at every call, and that attention is one fused call.
 """
 
 from functools import lru_cache
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +71,7 @@ class WindowAttention(WindowMSA):
             dropout_p=self.attn_drop.p if self.training else 0.0,
             scale=self.scale)
 
-    def forward(self, x: Tensor, mask: Optional[Tensor] = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attend within each window.
 
         Args:
@@ -120,7 +119,7 @@ class ShiftedWindowAttention(ShiftWindowMSA):
     """
 
     def __init__(self, *, embed_dims: int, num_heads: int, window_size: int,
-                 shift_size: int, qkv_bias: bool, qk_scale: Optional[float],
+                 shift_size: int, qkv_bias: bool, qk_scale: float | None,
                  attn_drop_rate: float, proj_drop_rate: float,
                  drop_path_rate: float) -> None:
         super().__init__(
@@ -138,7 +137,7 @@ class ShiftedWindowAttention(ShiftWindowMSA):
             attn_drop_rate=attn_drop_rate,
             proj_drop_rate=proj_drop_rate)
 
-    def forward(self, query: Tensor, hw_shape: Tuple[int, int]) -> Tensor:
+    def forward(self, query: Tensor, hw_shape: tuple[int, int]) -> Tensor:
         """Attend within (shifted) windows.
 
         Args:

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -36,12 +36,12 @@ class ReferringPixelDecoder(BaseModule):
                  *,
                  in_channels: Sequence[int],
                  channels: int = 512,
-                 out_channels: Optional[int] = 256,
+                 out_channels: int | None = 256,
                  out_indices: Sequence[int] = (0, 1, 2, 3),
                  norm_cfg: dict = dict(type='BN'),
-                 out_norm_cfg: Optional[dict] = dict(type='GN', num_groups=32),
+                 out_norm_cfg: dict | None = dict(type='GN', num_groups=32),
                  align_corners: bool = False,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.out_indices = tuple(out_indices)
         self.align_corners = align_corners

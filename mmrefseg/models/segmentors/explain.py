@@ -1,8 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Reading, on request, what a fusion attends to while the model runs."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator, List
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 def record_word_attention(model: nn.Module,
                           *,
                           enabled: bool,
-                          stage: int = -2) -> Iterator[List[Tensor]]:
+                          stage: int = -2) -> Iterator[list[Tensor]]:
     """Collect the word attention of one stage's fusion.
 
     Args:
@@ -25,7 +25,7 @@ def record_word_attention(model: nn.Module,
         list[Tensor]: After the model ran, for each sentence
         ``T x H_i x W_i``; empty where the fusion has no word attention.
     """
-    heard: List[Tensor] = []
+    heard: list[Tensor] = []
     fusions = getattr(model.backbone, 'fusions', None)
     if not enabled or not fusions:
         yield heard

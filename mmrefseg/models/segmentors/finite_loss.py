@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Stopping at the first loss that is not a number."""
 
-from typing import Dict, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ class FiniteLossGuard:
     def __init__(self) -> None:
         self.in_a_row = 0
 
-    def check(self, losses: Dict[str, Tensor],
+    def check(self, losses: dict[str, Tensor],
               data_samples: Sequence) -> None:
         """Check the losses of a batch.
 

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import List, Optional, Sequence, Union
 
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
@@ -52,13 +52,13 @@ class ReferringEncoderDecoder(EncoderDecoder):
                  *,
                  backbone: dict,
                  decode_head: dict,
-                 language_encoder: Optional[dict] = None,
-                 neck: Optional[dict] = None,
-                 auxiliary_head: Optional[Union[dict, list]] = None,
-                 train_cfg: Optional[dict] = None,
+                 language_encoder: dict | None = None,
+                 neck: dict | None = None,
+                 auxiliary_head: dict | list | None = None,
+                 train_cfg: dict | None = None,
                  test_cfg: dict = dict(mode='whole', output_size='original'),
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         if test_cfg.get('mode', 'whole') != 'whole':
             raise ValueError(
                 f"test_cfg.mode={test_cfg['mode']!r} is refused: in a crop "
@@ -96,7 +96,7 @@ class ReferringEncoderDecoder(EncoderDecoder):
     def extract_feat(self,
                      inputs: Tensor,
                      texts: Sequence[str],
-                     image_index: Optional[Tensor] = None
+                     image_index: Tensor | None = None
                      ) -> MultimodalFeatures:
         """Extract features of images and sentences.
 
@@ -126,7 +126,7 @@ class ReferringEncoderDecoder(EncoderDecoder):
         return features
 
     @staticmethod
-    def _texts(data_samples: OptSampleList) -> List[str]:
+    def _texts(data_samples: OptSampleList) -> list[str]:
         texts = []
         for sample in data_samples or [None]:
             if sample is None or 'text' not in sample.metainfo:
@@ -171,8 +171,8 @@ class ReferringEncoderDecoder(EncoderDecoder):
 
     def encode_decode(self,
                       inputs: Tensor,
-                      batch_img_metas: List[dict],
-                      image_index: Optional[Tensor] = None) -> Tensor:
+                      batch_img_metas: list[dict],
+                      image_index: Tensor | None = None) -> Tensor:
         """Mask logits at the input's size, ``B x 2 x H x W``.
 
         Args:
@@ -188,12 +188,12 @@ class ReferringEncoderDecoder(EncoderDecoder):
         meta = dict(img_shape=tuple(inputs.shape[2:]))
         return self.decode_head.predict(features, [meta], self.test_cfg)
 
-    def inference(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
+    def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """As ``encode_decode``: the whole image is always seen at once."""
         return self.encode_decode(inputs, batch_img_metas)
 
     def predict(self,
-                inputs: Union[Tensor, List[Tensor]],
+                inputs: Tensor | list[Tensor],
                 data_samples: OptSampleList = None) -> SampleList:
         """Segment what each sentence means.
 

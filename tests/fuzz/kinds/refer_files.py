@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mutations import change_bytes, change_tree, pickled_values, plain_values
 
 from mmrefseg.datasets import GRefCOCODataset, RRefCOCODataset
-from mmrefseg.datasets.plain_pickle import loads_plain_pickle
+from mmrefseg.fileio.plain_pickle import loads_plain_pickle
 from .base import Kind, count, dumps, tiny
 
 

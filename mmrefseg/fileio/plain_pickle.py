@@ -11,7 +11,8 @@ a file that asks for anything else.
 import io
 import pickle
 import pickletools
-from typing import Any, Callable, Dict, Tuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class _PlainArray(list):
         self[:] = _read_array(data, dtype, shape, 'F' if fortran else 'C')
 
 
-def _read_array(data, dtype: _PlainDtype, shape: Tuple[int, ...],
+def _read_array(data, dtype: _PlainDtype, shape: tuple[int, ...],
                 order: str) -> list:
     if isinstance(data, str):  # written by Python 2, read as latin1
         data = data.encode('latin1')
@@ -106,7 +107,7 @@ def _numpy_ndarray() -> None:
     """Only a name that ``_reconstruct`` is handed; never called."""
 
 
-_ALLOWED: Dict[Tuple[str, str], Callable] = {
+_ALLOWED: dict[tuple[str, str], Callable] = {
     ('collections', 'OrderedDict'): dict,
     ('_codecs', 'encode'): _make_bytes,
     ('numpy', 'dtype'): _make_dtype,
@@ -126,7 +127,7 @@ for _core in ('numpy.core', 'numpy._core'):
     })
 
 
-def _lengths() -> Dict[int, int]:
+def _lengths() -> dict[int, int]:
     """Length of what follows each opcode, or a negative number that says
     where the length stands (see ``pickletools.ArgumentDescriptor``)."""
     lengths = {}

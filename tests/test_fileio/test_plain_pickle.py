@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from mmrefseg.datasets.plain_pickle import PlainPickleError, loads_plain_pickle
+from mmrefseg.fileio.plain_pickle import PlainPickleError, loads_plain_pickle
 
 PLAIN = [
     dict(a=1, b=[1.5, -2.25, 10**30], c=('x', True, False, None)),

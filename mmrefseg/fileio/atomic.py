@@ -5,14 +5,13 @@ import contextlib
 import os
 import os.path as osp
 from pathlib import Path
-from typing import Union
 
 from mmengine.fileio import LocalBackend, register_backend
 
 TEMPORARY_SUFFIX = '.tmp'
 
 
-def write_atomically(path: Union[str, Path], data: bytes) -> None:
+def write_atomically(path: str | Path, data: bytes) -> None:
     """Write a file so that no reader ever sees a part of it.
 
     The bytes go to ``<path>.tmp`` in the same folder, are forced to the disk,
@@ -63,13 +62,13 @@ class AtomicLocalBackend(LocalBackend):
     ``backend_args=dict(backend='atomic_local')``.
     """
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes atomically, see :func:`write_atomically`."""
         write_atomically(filepath, obj)
 
     def put_text(self,
                  obj: str,
-                 filepath: Union[str, Path],
+                 filepath: str | Path,
                  encoding: str = 'utf-8') -> None:
         """Write text atomically, see :func:`write_atomically`."""
         write_atomically(filepath, obj.encode(encoding))
