@@ -88,6 +88,11 @@ VARIANTS = {
     'existence': _head(existence=dict(channels=8)),
     'existence_words': _head(
         existence=dict(channels=8, query_channels=None, language_channels=16)),
+    'existence_sentence_auto': _head(
+        existence=dict(channels=8, language_channels='auto')),
+    'one_channel': _head(
+        out_channels=1,
+        loss_decode=dict(use_sigmoid=True, avg_non_ignore=False)),
     'kernel_size_1_no_coords': _head(kernel_size=1, with_coords=False),
     'class_weight': _head(
         # mmseg's loss cannot do both
