@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
-from .backbones import LanguageSwinTransformer, LateFusionBackbone
+from .backbones import (EarlyFusionBackbone, LanguageSwinTransformer,
+                        LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, LQPGHead
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
@@ -8,8 +9,9 @@ from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
-    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead', 'LQPGHead',
-    'LanguageGate', 'LanguageSwinTransformer', 'LateFusionBackbone', 'PWAM',
+    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
+    'EarlyFusionBackbone', 'LQPGHead', 'LanguageGate',
+    'LanguageSwinTransformer', 'LateFusionBackbone', 'PWAM',
     'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
     'ReferringPixelDecoder', 'TileConcat'
 ]
