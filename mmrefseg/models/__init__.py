@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
-from .backbones import LanguageSwinTransformer, LateFusionBackbone
+from .backbones import (EarlyFusionBackbone, LanguageBackbone,
+                        LanguageSwinTransformer, LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
@@ -9,8 +10,8 @@ from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
-    'ExistencePredictor', 'LQPGHead', 'LanguageGate',
-    'LanguageSwinTransformer', 'LateFusionBackbone', 'PWAM',
-    'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
-    'ReferringPixelDecoder', 'TileConcat'
+    'EarlyFusionBackbone', 'ExistencePredictor', 'LQPGHead',
+    'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
+    'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
+    'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'
 ]

@@ -78,7 +78,7 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
         Returns:
             ImageFeatures: Maps of the stages up to the first that fuses.
         """
-        x, maps = images, []
+        x, maps = images, list[Tensor]()
         for i, fusion in enumerate(self.fusions):
             x = self.run_stage(i, x)
             maps.append(x)
@@ -121,18 +121,24 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
                 'sentences are no pairs: say with pairs=Pairs(...) which of '
                 'them belong together.')
         given, last = len(image.maps), len(self.fusions) - 1
-        maps, kept, queries, attention = [], [], [], []
+        maps: list[Tensor] = []
+        kept: list[Tensor] = []
+        queries: list[Tensor] = []
+        attention: list[Tensor | None] = []
+        x = image.maps[0]
         for i, fusion in enumerate(self.fusions):
-            visual = image.maps[i] if i < given else self.run_stage(i, x)
+            x = image.maps[i] if i < given else self.run_stage(i, x)
+            # A view: its gradients are summed before that of x + ... joins,
+            # in the order (and so the rounding) of earlier trainings.
+            visual = x.view_as(x)
             try:
                 out = run_fusion(
                     fusion, visual, language, keep_attention=keep_attention)
             except ValueError as error:
-                if visual[0, 0].numel() > 1:
+                if 'spatial element' not in str(error):  # PyTorch's words
                     raise
-                raise self._too_small(image, i, error) from error
+                raise self._too_small(image, i) from error
             if given <= i + 1 <= last:
-                x = visual
                 if not isinstance(fusion, nn.Identity):
                     x = x + run_gate(self.gates[i], out.fused, visual)
             maps.append(self.finish(i, out.fused))
@@ -171,24 +177,22 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
             maps.append(self.run_stage(i, maps[-1]))
         return maps
 
-    def _too_small(self, image: ImageFeatures, stage: int,
-                   error: ValueError) -> ValueError:
-        """The error of images that leave one pixel to a stage's fusion."""
-        message = (f'Images of {image.size[0]} x {image.size[1]} pixels '
-                   f'(height x width) leave a map of 1 x 1 at stage {stage} '
-                   f'(from 0), which its fusion does not take ({error})')
-        training = self.training
+    def _too_small(self, image: ImageFeatures, stage: int) -> ValueError:
+        """The error of images whose map of a stage is a single pixel."""
+        training, side, advice = self.training, max(image.size), ''
         self.eval()
-        side = max(image.size)
         for least in range(side + 1, 2 * side + 2):
             black = image.maps[0].new_zeros(1, 3, least, least)
             with torch.no_grad():
                 if self._visual_maps(black)[stage][0, 0].numel() > 1:
-                    message += (f': give it images of at least {least} x '
-                                f'{least} (scale of Resize in the pipelines)')
+                    advice = (f'; give it at least {least} x {least} (scale '
+                              'of Resize in the pipelines)')
                     break
         self.train(training)
-        return ValueError(message + '.')
+        return ValueError(
+            'Images of {} x {} pixels (height x width) are too small: they '
+            'leave one pixel to stage {} (from 0), whose fusion norms over '
+            'pixels{}.'.format(*image.size, stage, advice))
 
 
 def image_size(images: Tensor) -> tuple[int, int]:
