@@ -2,8 +2,8 @@
 import pytest
 
 from mmrefseg.datasets import ReplacedWords
-from mmrefseg.datasets.synthetic import UNSEEN_WORDS, vocabulary
 from mmrefseg.registry import DATASETS
+from mmrefseg.synthetic import UNSEEN_WORDS, vocabulary
 
 TEXTS = [
     'the red circle below the Red star',

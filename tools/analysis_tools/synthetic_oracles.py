@@ -10,8 +10,8 @@ Example:
 import argparse
 import os.path as osp
 
-from mmrefseg.datasets.synthetic.oracles import format_oracles, measure_oracles
-from mmrefseg.datasets.synthetic.words_alone import measure_words_alone
+from mmrefseg.synthetic.oracles import format_oracles, measure_oracles
+from mmrefseg.synthetic.words_alone import measure_words_alone
 
 
 def print_words_alone(report: dict) -> None:

@@ -20,9 +20,9 @@ from mmrefseg.apis import init_model
 from mmrefseg.apis.analysis.unseen_words import (UNSEEN, format_unseen_words,
                                                  measure_unseen_words)
 from mmrefseg.apis.checkpoints.init_model import scope_of
-from mmrefseg.datasets.synthetic import UNSEEN_WORDS
 from mmrefseg.fileio import write_atomically
 from mmrefseg.registry import DATASETS
+from mmrefseg.synthetic import UNSEEN_WORDS
 
 Groups = dict[str, dict[str, str]]
 

@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -115,7 +116,7 @@ class EarlyFusionBackbone(LanguageBackbone):
         return channels
 
 
-def _known_stages(backbone: nn.Module) -> tuple[list[str], list[list[str]]]:
+def _known_stages(backbone: Any) -> tuple[list[str], list[list[str]]]:
     """Stem and stages of a backbone whose class is known."""
     kinds = {kind.__name__ for kind in type(backbone).__mro__}
     if 'ResNet' in kinds and hasattr(backbone, 'res_layers'):

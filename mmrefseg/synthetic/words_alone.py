@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from ..refer_files import annotations_of, load_refs
+from ..datasets.refer_files import annotations_of, load_refs
 
 _STEPS, _RATE, _DECAY = 250, 0.03, 3e-4
 

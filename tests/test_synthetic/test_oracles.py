@@ -6,10 +6,9 @@ import pickle
 
 import pytest
 
-from mmrefseg.datasets.synthetic import KINDS, make_synthetic_refs
-from mmrefseg.datasets.synthetic.oracles import (ORACLES, format_oracles,
-                                                 head_noun, measure_oracles,
-                                                 noun_words)
+from mmrefseg.synthetic import KINDS, make_synthetic_refs
+from mmrefseg.synthetic.oracles import (ORACLES, format_oracles, head_noun,
+                                        measure_oracles, noun_words)
 
 
 @pytest.fixture(scope='module')

@@ -19,14 +19,13 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmrefseg.datasets import OneSentencePerRefSampler
-from mmrefseg.datasets.synthetic import (KINDS, MULTI, NO_TARGET, Noun, Pair,
-                                         Related, build_scene, denote_several,
-                                         describe_absent, describe_several,
-                                         full_vocabulary, make_synthetic_refs,
-                                         vocabulary)
-from mmrefseg.datasets.synthetic.masks import decode_segmentation
-from mmrefseg.datasets.synthetic.words_alone import measure_words_alone
 from mmrefseg.fileio.plain_pickle import loads_plain_pickle
+from mmrefseg.synthetic import (KINDS, MULTI, NO_TARGET, Noun, Pair, Related,
+                                build_scene, denote_several, describe_absent,
+                                describe_several, full_vocabulary,
+                                make_synthetic_refs, vocabulary)
+from mmrefseg.synthetic.masks import decode_segmentation
+from mmrefseg.synthetic.words_alone import measure_words_alone
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = resources.files('mmrefseg').joinpath(

@@ -12,11 +12,10 @@ import pytest
 from mmengine.config import Config
 
 from mmrefseg.datasets import OneSentencePerRefSampler
-from mmrefseg.datasets.synthetic import (SPLITS, build_scene,
-                                         make_synthetic_refs, writer)
-from mmrefseg.datasets.synthetic.masks import decode_segmentation, encode_mask
 from mmrefseg.fileio.plain_pickle import loads_plain_pickle
 from mmrefseg.registry import DATASETS
+from mmrefseg.synthetic import SPLITS, build_scene, make_synthetic_refs, writer
+from mmrefseg.synthetic.masks import decode_segmentation, encode_mask
 
 ROOT = Path(__file__).parents[2]
 COUNTS = dict(train=6, val=4, testA=2, testB=2)

@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 
-from mmrefseg.datasets.synthetic import (Located, Noun, Related, SceneObject,
-                                         denote)
+from mmrefseg.synthetic import Located, Noun, Related, SceneObject, denote
 
 
 def item(x, y, shape='circle', colour='red', size='small', pattern='plain',

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..refer_files import load_refs
+from ..datasets.refer_files import load_refs
 from .masks import decode_segmentation
 from .shapes import COLOURS, PATTERNS, SHAPES, SIZES
 from .words import GENERIC

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from transformers import BertTokenizerFast
 
-from mmrefseg.datasets.synthetic import (KINDS, Located, Noun, Related,
-                                         build_scene, vocabulary)
-from mmrefseg.datasets.synthetic.words import MAX_WORDS, word_form
+from mmrefseg.synthetic import (KINDS, Located, Noun, Related, build_scene,
+                                vocabulary)
+from mmrefseg.synthetic.words import MAX_WORDS, word_form
 
 VOCABULARY = resources.files('mmrefseg').joinpath(
     'models/language_encoders/vocabularies/synthetic.txt')

@@ -12,7 +12,7 @@ import re
 import numpy as np
 import pytest
 
-from mmrefseg.datasets.synthetic import KINDS, SPLITS, build_scene
+from mmrefseg.synthetic import KINDS, SPLITS, build_scene
 
 WORDS = {
     'shape': 'circle square triangle star diamond cross'.split(),

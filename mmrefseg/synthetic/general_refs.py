@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..refer_files import NO_TARGET as NO_ANNOTATION
+from ..datasets.refer_files import NO_TARGET as NO_ANNOTATION
 from .absent import describe_absent
 from .scenes import SceneObject
 from .sentences import Sentence

@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mmrefseg.datasets.synthetic import build_scene
-from mmrefseg.datasets.synthetic.scenes import (AREAS, MAX_ANGLE,
-                                                MIN_VISIBLE_SHARE)
-from mmrefseg.datasets.synthetic.shapes import (BODY_RGB, COLOURS, PATTERNS,
-                                                SHAPES, SIZES, coverage,
-                                                place_outline, unit_outline)
+from mmrefseg.synthetic import build_scene
+from mmrefseg.synthetic.scenes import AREAS, MAX_ANGLE, MIN_VISIBLE_SHARE
+from mmrefseg.synthetic.shapes import (BODY_RGB, COLOURS, PATTERNS, SHAPES,
+                                       SIZES, coverage, place_outline,
+                                       unit_outline)
 
 
 @pytest.fixture(scope='module')
