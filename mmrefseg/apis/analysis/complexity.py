@@ -188,7 +188,7 @@ def _split(segmentor: nn.Module, flops: dict[str, int]) -> list[Part]:
         children = [
             Part(f'{name}.{child}', _params(getattr(module, child)),
                  flops_of(f'{name}.{child}')) for child in _SPLIT.get(name, ())
-            if getattr(module, child, None) is not None
+            if _params(getattr(module, child, None))
         ]
         rest = Part(
             f'{name}, the rest' if children else name,
