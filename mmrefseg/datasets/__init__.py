@@ -4,7 +4,6 @@ from .grefcoco import GRefCOCODataset
 from .jsonl_refs import JSONLinesRefDataset
 from .ref_dataset import BaseRefDataset
 from .refcoco import RefCOCODataset
-from .replaced_words import ReplacedWords
 from .rrefcoco import RRefCOCODataset
 from .samplers import OneSentencePerRefSampler
 from .transforms import LoadRefImage, LoadRefMask
@@ -12,6 +11,5 @@ from .transforms import LoadRefImage, LoadRefMask
 __all__ = [
     'BaseRefDataset', 'ExchangedSentences', 'GRefCOCODataset',
     'JSONLinesRefDataset', 'LoadRefImage', 'LoadRefMask',
-    'OneSentencePerRefSampler', 'RRefCOCODataset', 'RefCOCODataset',
-    'ReplacedWords'
+    'OneSentencePerRefSampler', 'RRefCOCODataset', 'RefCOCODataset'
 ]

@@ -12,13 +12,13 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmrefseg.apis.analysis.ablation import lay_over, read_rows
 from mmrefseg.models.fusion import pwam
 from mmrefseg.models.language_encoders.bert import UNTRAINED_PARAMETERS
 from mmrefseg.registry import MODELS
+from ablation_runs import lay_over, read_rows
 
 ROWS = read_rows(
-    str(Path(__file__).parents[2] / 'configs/mpg_lqgnet/ablations/rows.yml'))
+    str(Path(__file__).parents[2] / 'projects/ablation/rows.yml'))
 # Parameters that are built and never trained: end of the name, why. They must
 # have requires_grad=False; there is no exemption for those that have not.
 EXEMPTIONS = {

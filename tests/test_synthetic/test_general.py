@@ -25,7 +25,6 @@ from mmrefseg.synthetic import (KINDS, MULTI, NO_TARGET, Noun, Pair, Related,
                                 describe_several, full_vocabulary,
                                 make_synthetic_refs, vocabulary)
 from mmrefseg.synthetic.masks import decode_segmentation
-from mmrefseg.synthetic.words_alone import measure_words_alone
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = resources.files('mmrefseg').joinpath(
@@ -383,26 +382,3 @@ def test_targets_are_a_parameter_like_others(tmp_path):
     assert make_synthetic_refs(folder, **few, force=True)
     with pytest.raises(FileExistsError, match='targets=one instead of any'):
         make_synthetic_refs(folder, **few, targets='any')
-
-
-@pytest.mark.parametrize('tell, right', [(True, 100.), (False, 0.)])
-def test_words_alone(tmp_path, tell, right):
-    """With a word that gives it away, and without: then one better always
-    says that something is there."""
-    refs = []
-    for i in range(60):
-        nothing = i % 3 == 0
-        text = 'blue thing' if nothing and tell else f'red {"abc"[i % 2]}'
-        refs.append(
-            dict(
-                ref_id=i,
-                image_id=i,
-                ann_id=[-1] if nothing else [i],
-                split='val' if i < 30 else 'train',
-                sentences=[dict(sent=text)]))
-    (tmp_path / 'grefs(synthetic).json').write_text(json.dumps(refs))
-    found = measure_words_alone(str(tmp_path))
-    assert found['share'] == pytest.approx(100 / 3)
-    assert found['N-acc'] == right and found['T-acc'] == 100
-    if tell:
-        assert found['N-acc even'] == found['T-acc even'] == 100

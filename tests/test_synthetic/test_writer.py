@@ -228,7 +228,3 @@ def test_commands(tmp_path, monkeypatch, capsys):
     assert 'there already' in call(make, out, *counts, '--size=96')
     with pytest.raises(SystemExit, match='^error: .*--force'):
         call(make, out, *counts, '--size=100')
-    text = call('analysis_tools/synthetic_oracles.py', out)
-    assert '4 scenes' in text and 'largest' in text
-    with pytest.raises(SystemExit, match='^error: .*does not exist'):
-        call('analysis_tools/synthetic_oracles.py', str(tmp_path))
