@@ -7,11 +7,11 @@ from .refcoco import RefCOCODataset
 from .replaced_words import ReplacedWords
 from .rrefcoco import RRefCOCODataset
 from .samplers import OneSentencePerRefSampler
-from .transforms import LoadRefImage, LoadRefMask
+from .transforms import LoadRefImage, LoadRefMask, PackRefInputs
 
 __all__ = [
     'BaseRefDataset', 'ExchangedSentences', 'GRefCOCODataset',
     'JSONLinesRefDataset', 'LoadRefImage', 'LoadRefMask',
-    'OneSentencePerRefSampler', 'RRefCOCODataset', 'RefCOCODataset',
-    'ReplacedWords'
+    'OneSentencePerRefSampler', 'PackRefInputs', 'RRefCOCODataset',
+    'RefCOCODataset', 'ReplacedWords'
 ]

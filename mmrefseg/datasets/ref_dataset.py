@@ -191,10 +191,10 @@ class BaseRefDataset(BaseDataset):
         refs_of: dict[str, Any] = {}
         for item in data_list if look_at_all else data_list[:1]:
             refs_of.setdefault(item['img_path'], item['ref_id'])
-        missing = {x: None for x in refs_of if not self._exists(x)}
+        missing = dict.fromkeys(x for x in refs_of if not self._exists(x))
         if not missing:
             return data_list
-        path = next(iter(missing))
+        path, *others = missing
         if self.missing_images == 'skip' and len(missing) < len(refs_of):
             kept = [x for x in data_list if x['img_path'] not in missing]
             print_log(
@@ -204,8 +204,7 @@ class BaseRefDataset(BaseDataset):
                 logger='current',
                 level=logging.WARNING)
             return kept
-        more = f', and {len(missing) - 1} more' if missing.popitem()[
-            0] != path else ''
+        more = f', and {len(others)} more' if others else ''
         raise FileNotFoundError(
             f'Image {path} of ref {refs_of[path]} does not exist{more}: set '
             'data_root and data_prefix.img_path to where the images are, see '
