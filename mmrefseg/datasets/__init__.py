@@ -6,10 +6,11 @@ from .ref_dataset import BaseRefDataset
 from .refcoco import RefCOCODataset
 from .rrefcoco import RRefCOCODataset
 from .samplers import OneSentencePerRefSampler
-from .transforms import LoadRefImage, LoadRefMask
+from .transforms import LoadRefImage, LoadRefMask, PackRefInputs
 
 __all__ = [
     'BaseRefDataset', 'ExchangedSentences', 'GRefCOCODataset',
     'JSONLinesRefDataset', 'LoadRefImage', 'LoadRefMask',
-    'OneSentencePerRefSampler', 'RRefCOCODataset', 'RefCOCODataset'
+    'OneSentencePerRefSampler', 'PackRefInputs', 'RRefCOCODataset',
+    'RefCOCODataset'
 ]

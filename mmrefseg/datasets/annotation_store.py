@@ -44,7 +44,7 @@ class AnnotationStore:
             raise IndexError(f'{index} is outside of 0..{len(self) - 1}')
         start = int(self._ends[index - 1]) if index else 0
         return pickle.loads(
-            memoryview(self._bytes.numpy())[start:int(self._ends[index])])
+            self._bytes.numpy()[start:int(self._ends[index])].data)
 
     @property
     def nbytes(self) -> int:

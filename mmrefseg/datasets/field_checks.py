@@ -9,6 +9,8 @@ import reprlib
 from typing import Any
 
 _LARGEST_ID = 2**63
+# Of an id that is a number; Python reads no number of thousands.
+_MAX_DIGITS = 100
 
 
 def is_id(value: Any) -> bool:
@@ -16,6 +18,15 @@ def is_id(value: Any) -> bool:
     if isinstance(value, int):
         return -_LARGEST_ID <= value < _LARGEST_ID
     return isinstance(value, str) and _is_whole(value)
+
+
+def id_key(value: Any) -> Any:
+    """An id by which to look something up, the same however it is written:
+    9, '9' and '000000000009' (as in the names of COCO's files) are one."""
+    if isinstance(value, str) and value.isdecimal() and (
+            len(value) <= _MAX_DIGITS):
+        return int(value)
+    return value
 
 
 def is_file_name(value: Any) -> bool:

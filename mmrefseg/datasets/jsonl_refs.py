@@ -2,14 +2,16 @@
 """One's own data: a text file with one sentence per line."""
 
 import json
+import os.path as osp
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmrefseg.fileio.mask_images import check_choice
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
 from .annotation_store import AnnotationStore
 from .field_checks import as_length, is_file_name, is_id, is_note
-from .ref_dataset import BaseRefDataset, join
+from .ref_dataset import BaseRefDataset
 from .refer_files import read_file
 
 
@@ -26,7 +28,9 @@ class JSONLinesRefDataset(BaseRefDataset):
     ``image`` is relative to ``data_prefix.img_path``. The object is either
     ``mask``, the path of a PNG that is not black on it (relative to
     ``data_prefix.mask_path``), or ``segmentation`` in COCO's format, polygons
-    or run lengths. Optional are ``ref_id`` (the same in all lines that speak
+    or run lengths. A mask file with several values needs ``mask_value`` or
+    ``mask_threshold``, which say what the object is, see
+    :func:`~mmrefseg.fileio.mask_images.read_mask`. Optional are ``ref_id`` (the same in all lines that speak
     of one object; lines with the same image and the same segmentation or mask
     are one object without it), ``sent_id``, ``image_id``, ``split``,
     ``height`` with ``width``, and any of ``extra_fields``.
@@ -40,6 +44,8 @@ class JSONLinesRefDataset(BaseRefDataset):
             (``mask_path``). Defaults to ``data_root`` itself.
         extra_fields (Sequence[str]): Fields to carry in the items where
             present.
+        mask_value (int or str, optional): Of the lines that do not say it.
+        mask_threshold (float, optional): Of the lines that do not say it.
         others: See :class:`BaseRefDataset`.
 
     Raises:
@@ -56,7 +62,12 @@ class JSONLinesRefDataset(BaseRefDataset):
                  data_prefix: Mapping[str, str] = dict(
                      img_path='', mask_path=''),
                  extra_fields: Sequence[str] = ('kind', ),
+                 mask_value: int | str | None = None,
+                 mask_threshold: float | None = None,
                  check_images: bool = False,
+                 missing_images: str = 'error',
+                 size_mismatch: str = 'error',
+                 allow_moving_transforms: bool = False,
                  pipeline: Sequence = (),
                  metainfo: Mapping | None = None,
                  indices: int | Sequence[int] | None = None,
@@ -65,6 +76,9 @@ class JSONLinesRefDataset(BaseRefDataset):
                  lazy_init: bool = False,
                  backend_args: dict | None = None) -> None:
         self.split = split
+        check_choice(mask_value, mask_threshold)
+        self.choice = dict(
+            mask_value=mask_value, mask_threshold=mask_threshold)
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
@@ -72,6 +86,9 @@ class JSONLinesRefDataset(BaseRefDataset):
             pipeline=pipeline,
             extra_fields=extra_fields,
             check_images=check_images,
+            missing_images=missing_images,
+            size_mismatch=size_mismatch,
+            allow_moving_transforms=allow_moving_transforms,
             metainfo=metainfo,
             indices=indices,
             serialize_data=serialize_data,
@@ -87,7 +104,7 @@ class JSONLinesRefDataset(BaseRefDataset):
         """
         data_list: list[dict] = []
         splits: dict[Any, int] = {}
-        masks: dict[bytes, int] = {}
+        masks: dict[tuple, int] = {}
         refs: dict[Any, tuple[int, str, int]] = {}
         for number, line in self._lines():
             where = f'{self.ann_file}:{number}'
@@ -96,7 +113,8 @@ class JSONLinesRefDataset(BaseRefDataset):
             splits[split] = splits.get(split, 0) + 1
             if self.split is not None and split != self.split:
                 continue
-            mask = self._mask_of(record, where)
+            choice = self._choice_of(record, where)
+            mask = self._mask_of(record, where), *choice.items()
             mask_number = masks.setdefault(mask, len(masks))
             image = record['image']
             ref_id = record.get('ref_id')
@@ -112,6 +130,7 @@ class JSONLinesRefDataset(BaseRefDataset):
                 self._make_item(
                     mask=(mask_number, ),
                     group=first[0],
+                    **choice,
                     **self._fields_of(record, number, first[0])))
         if not data_list:
             listed = ', '.join(f'{x} ({n} lines)' for x, n in splits.items())
@@ -120,8 +139,8 @@ class JSONLinesRefDataset(BaseRefDataset):
                 ('' if self.split is None else
                  f' of split {self.split!r}; there are: {listed or "none"}') +
                 '.')
-        self._look_for_images(data_list)
-        self._set_masks(list(masks))
+        data_list = self._find_images(data_list)
+        self._set_masks([mask for mask, *_ in masks])
         return data_list
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
@@ -140,9 +159,22 @@ class JSONLinesRefDataset(BaseRefDataset):
                                  'give a text or a number.')
         return record
 
+    def _choice_of(self, record: dict, where: str) -> dict[str, Any]:
+        """What of a mask file is the object, as far as it is said."""
+        own = {key: record[key] for key in self.choice if key in record}
+        if own and 'mask' not in record:
+            raise ValueError(f'{where}: "{min(own)}" is for mask files, but '
+                             'the line has a "segmentation".')
+        try:
+            check_choice(own.get('mask_value'), own.get('mask_threshold'))
+        except ValueError as error:
+            raise ValueError(f'{where}: {error}.') from None
+        choice = own or (self.choice if 'mask' in record else {})
+        return {key: x for key, x in choice.items() if x is not None}
+
     def _mask_of(self, record: dict, where: str) -> bytes:
         if 'mask' in record:
-            path = join(self.data_prefix['mask_path'], record['mask'])
+            path = osp.join(self.data_prefix['mask_path'], record['mask'])
             return AnnotationStore.dumps(path)
         try:
             return AnnotationStore.dumps(record['segmentation'])
@@ -153,7 +185,7 @@ class JSONLinesRefDataset(BaseRefDataset):
     def _fields_of(self, record: dict, number: int, first: int) -> dict:
         """What an item says to the outside; ids default to line numbers."""
         fields = dict(
-            img_path=join(self.data_prefix['img_path'], record['image']),
+            img_path=osp.join(self.data_prefix['img_path'], record['image']),
             image_id=record.get('image_id', record['image']),
             ref_id=record.get('ref_id', first),
             sent_id=record.get('sent_id', number),

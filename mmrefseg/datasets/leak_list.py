@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmrefseg.fileio import write_atomically
+from .field_checks import id_key
 from .refer_files import load_refs, read_file
 
 _REFS_SUFFIXES = ('.p', '.json')
-# Of an image id that is a number; Python reads no number of thousands.
-_MAX_DIGITS = 100
 
 
 def is_held_out(split: str) -> bool:
@@ -73,7 +72,7 @@ def read_leak_list(path: str,
         line = line.partition('#')[0].strip()
         if not line:
             continue
-        if not line.isdecimal() or len(line) > _MAX_DIGITS:
+        if not isinstance(id_key(line), int):
             raise ValueError(
                 f'{path}:{number}: {line[:40]!r} is no image id: a leak list '
                 'has one number in a line, see docs/data.md.')
@@ -152,15 +151,8 @@ def keep_others(refs: Sequence[dict], excluded: set[str]) -> list[dict]:
 
 
 def image_key(image_id: Any) -> str:
-    """An image id as text, the same however it is written.
-
-    The same image may be 9 in one file, '9' in another and '000000000009' in
-    a third, as in the names of COCO's files.
-    """
-    text = str(image_id)
-    if text.isdecimal() and len(text) <= _MAX_DIGITS:
-        return str(int(text))
-    return text
+    """An image id as text, the same however it is written."""
+    return str(id_key(image_id))
 
 
 def _short(path: str) -> str:

@@ -1,16 +1,19 @@
 # Licensed under the Apache License, Version 2.0.
 """What all datasets of referring expressions have in common."""
 
-import os.path as osp
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine import fileio
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, Compose
+from mmengine.logging import print_log
 
+from mmrefseg.fileio.masks import unite
 from .annotation_store import AnnotationStore
-from .transforms.masks import unite
+from .pipeline_checks import check_pipeline
+from .refer_files import other_names
 
 # Keys of an item that only the dataset itself uses.
 _MASK, _GROUP = '_mask', '_group'
@@ -40,6 +43,16 @@ class BaseRefDataset(BaseDataset):
         check_images (bool): Look at load time whether every image file
             exists; otherwise only the first one is looked for, and a missing
             one is reported when it is read. Defaults to False.
+        missing_images (str): 'error', or 'skip': the sentences of images that
+            do not exist are left out, and a warning counts them. Defaults to
+            'error'.
+        size_mismatch (str): What to do where an image is not as large as
+            annotated, or as its mask file: 'error', or 'resize': the mask is
+            scaled to the image, if the shapes differ by no more than 2 %.
+            Defaults to 'error'.
+        allow_moving_transforms (bool): Accept flips, crops, rotations and the
+            like in ``pipeline``, after which "left" may be wrong. Defaults to
+            False.
         metainfo (Mapping, optional): Overrides of ``METAINFO``.
         indices (int or Sequence[int], optional): Use only these items.
         serialize_data (bool): Keep the items pickled in one block, so that
@@ -63,6 +76,9 @@ class BaseRefDataset(BaseDataset):
                  pipeline: Sequence = (),
                  extra_fields: Sequence[str] = ('kind', ),
                  check_images: bool = False,
+                 missing_images: str = 'error',
+                 size_mismatch: str = 'error',
+                 allow_moving_transforms: bool = False,
                  metainfo: Mapping | None = None,
                  indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
@@ -70,7 +86,18 @@ class BaseRefDataset(BaseDataset):
                  lazy_init: bool = False,
                  backend_args: dict | None = None) -> None:
         self.extra_fields = tuple(extra_fields)
+        for name, value, known in (('missing_images', missing_images,
+                                    ('error', 'skip')),
+                                   ('size_mismatch', size_mismatch,
+                                    ('error', 'resize'))):
+            if value not in known:
+                raise ValueError(f'{name} is {value!r}: choose "{known[0]}" '
+                                 f'or "{known[1]}".')
+        transforms = Compose(list(pipeline)).transforms
+        check_pipeline(transforms, allow_moving_transforms)
         self.check_images = check_images
+        self.missing_images = missing_images
+        self.size_mismatch = size_mismatch
         self.backend_args = backend_args
         self.masks = AnnotationStore([])
         super().__init__(
@@ -80,7 +107,7 @@ class BaseRefDataset(BaseDataset):
             data_prefix=_prefixes(data_prefix),
             indices=indices,
             serialize_data=serialize_data,
-            pipeline=list(pipeline),
+            pipeline=transforms,
             test_mode=test_mode,
             lazy_init=lazy_init,
             max_refetch=0)
@@ -95,8 +122,8 @@ class BaseRefDataset(BaseDataset):
             dict: ``img_path``, ``image_id``, ``ref_id``, ``sent_id``,
             ``text``, ``segmentation`` (polygons, a COCO RLE, or the path of
             a mask file; polygons and RLEs in one list where a sentence means
-            several annotations, an empty list where it means none), an empty
-            list ``seg_fields``, ``sample_idx``;
+            several annotations, an empty list where it has no target), an
+            empty list ``seg_fields``, ``sample_idx``;
             where the annotations have them ``height``, ``width`` (pixels),
             ``ann_id``, ``category_id``, ``split``, ``no_target`` (bool) and
             the extra fields.
@@ -104,11 +131,11 @@ class BaseRefDataset(BaseDataset):
         info = self._get_item(idx)
         info.pop(_GROUP)
         numbers = info.pop(_MASK)
-        if len(numbers) == 1:
-            info['segmentation'] = self.masks[numbers[0]]
-        else:
-            info['segmentation'] = unite(self.masks[i] for i in numbers)
+        parts = [self.masks[i] for i in numbers]
+        info['segmentation'] = parts[0] if len(parts) == 1 else unite(parts)
         info['seg_fields'] = []
+        if self.size_mismatch != 'error':
+            info['size_mismatch'] = self.size_mismatch
         return info
 
     def get_ref_groups(self) -> list[np.ndarray]:
@@ -137,7 +164,7 @@ class BaseRefDataset(BaseDataset):
 
         Args:
             mask (tuple[int]): Numbers of its masks in the store, to be
-                united; none where the sentence means nothing.
+                united; none of a no-target sentence.
             group (int): Number of its ref.
             **fields: What the item says to the outside.
         """
@@ -147,31 +174,90 @@ class BaseRefDataset(BaseDataset):
         """Hand over all masks, each through ``AnnotationStore.dumps``."""
         self.masks = AnnotationStore(pickled)
 
-    def _look_for_images(self, data_list: Sequence[dict]) -> None:
-        """Raise if the first image (or any, see ``check_images``) is not
-        there."""
+    def _find_images(self, data_list: list[dict]) -> list[dict]:
+        """Look where the images are, and whether they are there.
+
+        Returns:
+            list[dict]: The items, without those of missing images where these
+            are to be skipped.
+
+        Raises:
+            FileNotFoundError: The first image (or any, see ``check_images``)
+                is missing.
+        """
+        if not self._exists(data_list[0]['img_path']):
+            self._rename_images(data_list)
+        look_at_all = self.check_images or self.missing_images == 'skip'
         refs_of: dict[str, Any] = {}
-        for item in data_list if self.check_images else data_list[:1]:
+        for item in data_list if look_at_all else data_list[:1]:
             refs_of.setdefault(item['img_path'], item['ref_id'])
-        missing = [
-            path for path in refs_of
-            if not _may_exist(path, self.backend_args)
-        ]
-        if missing:
-            path = missing[0]
-            more = f', and {len(missing) - 1} more' if missing[1:] else ''
-            raise FileNotFoundError(
-                f'Image {path} of ref {refs_of[path]} does not exist{more}: '
-                'set data_root and data_prefix.img_path to where the images '
-                'are, see docs/data.md.')
+        missing = dict.fromkeys(x for x in refs_of if not self._exists(x))
+        if not missing:
+            return data_list
+        path, *others = missing
+        if self.missing_images == 'skip' and len(missing) < len(refs_of):
+            kept = [x for x in data_list if x['img_path'] not in missing]
+            print_log(
+                f'{len(missing)} of {len(refs_of)} images do not exist, such '
+                f'as {path}: {len(data_list) - len(kept)} of '
+                f'{len(data_list)} sentences are left out.',
+                logger='current',
+                level=logging.WARNING)
+            return kept
+        more = f', and {len(others)} more' if others else ''
+        raise FileNotFoundError(
+            f'Image {path} of ref {refs_of[path]} does not exist{more}: set '
+            'data_root and data_prefix.img_path to where the images are, see '
+            'docs/data.md, or leave out the sentences of missing images with '
+            'missing_images="skip".')
+
+    def _rename_images(self, data_list: list[dict]) -> None:
+        """Take the names of COCO 2017 for those of 2014, or the reverse,
+        where the images are there under these."""
+
+        def find(path: str) -> str:
+            others = other_names(path)
+            return next(filter(self._exists, [path, *others]), path)
+
+        sample = data_list[0]['img_path'], data_list[-1]['img_path']
+        if all(find(path) == path for path in sample):
+            return
+        print_log(
+            f'{sample[0]} does not exist: images are taken under the names '
+            'that other years of COCO give them.',
+            logger='current',
+            level=logging.INFO)
+        for item in data_list:
+            item['img_path'] = find(item['img_path'])
+
+    def _exists(self, path: str) -> bool:
+        """Whether a file is there, as far as it can be told beforehand."""
+        try:
+            return fileio.exists(path, backend_args=self.backend_args)
+        except Exception:  # a backend that is not there, or cannot look
+            return True  # whoever reads the file says what is wrong
+
+    def _get_unserialized_subset(self, indices):
+        _check_subset(indices, len(self.data_list))
+        return super()._get_unserialized_subset(indices)
+
+    def _get_serialized_subset(self, indices):
+        _check_subset(indices, len(self))
+        return super()._get_serialized_subset(indices)
 
 
-def _may_exist(path: str, backend_args: dict | None) -> bool:
-    """Whether a file is there, as far as it can be told beforehand."""
-    try:
-        return fileio.exists(path, backend_args=backend_args)
-    except Exception:  # a backend that is not there, or cannot look
-        return True  # whoever reads the file says what is wrong
+def _check_subset(indices: int | Sequence[int], size: int) -> None:
+    """Refuse a choice of items that leaves none, or names one too many."""
+    if isinstance(indices, int):
+        every = range(size)
+        indices = every[:indices] if indices >= 0 else every[indices:]
+    if not len(indices):
+        raise ValueError(f'indices leaves none of the {size} items of the '
+                         'dataset: give None for all of them.')
+    for index in indices:
+        if not -size <= index < size:
+            raise ValueError(f'indices names item {index}, but the dataset '
+                             f'has {size} items.')
 
 
 def _prefixes(data_prefix: Mapping[str, str]) -> dict[str, str]:
@@ -185,8 +271,3 @@ def _prefixes(data_prefix: Mapping[str, str]) -> dict[str, str]:
     prefixes.setdefault('img_path', '')
     prefixes.setdefault('mask_path', '')
     return prefixes
-
-
-def join(prefix: str, name: str) -> str:
-    """``prefix/name``, or ``name`` where it is absolute."""
-    return osp.join(prefix, name) if prefix else name

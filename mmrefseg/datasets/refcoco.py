@@ -10,9 +10,9 @@ from mmengine.logging import print_log
 
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
-from .field_checks import is_id, is_note, show_id
+from .field_checks import id_key, is_id, is_note, show_id
 from .leak_list import image_key, images_to_exclude, keep_others
-from .ref_dataset import BaseRefDataset, join
+from .ref_dataset import BaseRefDataset
 from .refer_files import (REFS_NAMES, choose_splits, find_refs_file,
                           load_instances, load_refs)
 
@@ -80,6 +80,9 @@ class RefCOCODataset(BaseRefDataset):
                  exclude_images: str | Sequence[str] = (),
                  extra_fields: Sequence[str] = ('kind', ),
                  check_images: bool = False,
+                 missing_images: str = 'error',
+                 size_mismatch: str = 'error',
+                 allow_moving_transforms: bool = False,
                  pipeline: Sequence = (),
                  metainfo: Mapping | None = None,
                  indices: int | Sequence[int] | None = None,
@@ -88,9 +91,8 @@ class RefCOCODataset(BaseRefDataset):
                  lazy_init: bool = False,
                  backend_args: dict | None = None) -> None:
         if (split_by is None) == (split_file is None):
-            raise ValueError('Give either split_by (such as "unc") or '
-                             'split_file (the path of a refs file), not both '
-                             'and not neither.')
+            raise ValueError('Give exactly one of split_by (such as "unc") '
+                             'and split_file (the path of a refs file).')
         if sentence_field not in ('raw', 'sent'):
             raise ValueError(f'sentence_field is {sentence_field!r}: choose '
                              '"raw" or "sent".')
@@ -111,6 +113,9 @@ class RefCOCODataset(BaseRefDataset):
             pipeline=pipeline,
             extra_fields=extra_fields,
             check_images=check_images,
+            missing_images=missing_images,
+            size_mismatch=size_mismatch,
+            allow_moving_transforms=allow_moving_transforms,
             metainfo=metainfo,
             indices=indices,
             serialize_data=serialize_data,
@@ -124,8 +129,9 @@ class RefCOCODataset(BaseRefDataset):
         Returns:
             list[dict]: Items in the order of the refs file.
         """
-        if self.split_file is not None:
-            refs_file = join(self.data_root, self.split_file)
+        if self.split_by is None:
+            assert self.split_file is not None
+            refs_file = osp.join(self.data_root, self.split_file)
         else:
             refs_file = find_refs_file(
                 osp.dirname(self.ann_file), self.split_by, self.backend_args,
@@ -146,7 +152,7 @@ class RefCOCODataset(BaseRefDataset):
         for group, (ref, ids) in enumerate(zip(refs, ids_of)):
             where = f'Ref {ref["ref_id"]} of {refs_file}'
             shared = self._parse_ref(ref, ids, images, annotations, where)
-            masks = tuple(number_of[i] for i in ids)
+            masks = tuple(number_of[id_key(i)] for i in ids)
             if not ref['sentences']:
                 empty.append(f'{where} has no sentences')
             for sentence in ref['sentences']:
@@ -162,7 +168,7 @@ class RefCOCODataset(BaseRefDataset):
                 data_list.append(
                     self._make_item(mask=means, group=group, **fields))
         self._report_empty(empty, data_list)
-        self._look_for_images(data_list)
+        data_list = self._find_images(data_list)
         self._set_masks([x['segmentation'] for x in annotations.values()])
         return data_list
 
@@ -176,7 +182,7 @@ class RefCOCODataset(BaseRefDataset):
         own = {image_key(x['image_id']) for x in refs}
         excluded: set[str] = set()
         for path in self.exclude_images:
-            path = join(self.data_root, path)
+            path = osp.join(self.data_root, path)
             named = images_to_exclude([path], self.backend_args)
             if named and not named & own:
                 print_log(
@@ -215,11 +221,11 @@ class RefCOCODataset(BaseRefDataset):
                    images: dict[Any, dict], annotations: dict[Any, dict],
                    where: str) -> dict:
         """What all sentences of a ref have in common."""
-        image = images.get(ref['image_id'])
+        image = images.get(id_key(ref['image_id']))
         same = ('the two files must be of the same dataset, see '
                 'docs/data.md.')
         for ann_id in ids:
-            if ann_id not in annotations:
+            if id_key(ann_id) not in annotations:
                 raise ValueError(f'{where} speaks of annotation {ann_id}, '
                                  f'which {self.ann_file} does not have: '
                                  f'{same}')
@@ -227,13 +233,14 @@ class RefCOCODataset(BaseRefDataset):
             raise ValueError(f'{where} speaks of image {ref["image_id"]}, '
                              f'which {self.ann_file} does not have: {same}')
         for ann_id in ids:
-            lies_in = annotations[ann_id].get('image_id', ref['image_id'])
-            if lies_in != ref['image_id']:
+            lies_in = annotations[id_key(ann_id)].get(
+                'image_id', ref['image_id'])
+            if id_key(lies_in) != id_key(ref['image_id']):
                 raise ValueError(
                     f'{where} speaks of image {ref["image_id"]}, but its '
                     f'annotation {ann_id} lies in image {lies_in}: {same}')
         shared = dict(
-            img_path=join(self.data_prefix['img_path'], image['file_name']),
+            img_path=osp.join(self.data_prefix['img_path'], image['file_name']),
             height=image['height'],
             width=image['width'],
             image_id=ref['image_id'],
@@ -242,7 +249,7 @@ class RefCOCODataset(BaseRefDataset):
             split=ref['split'])
         category = ref.get('category_id')
         if category is None and ids:
-            category = annotations[ids[0]].get('category_id')
+            category = annotations[id_key(ids[0])].get('category_id')
         if not is_note(category):
             raise ValueError(f'{where} has a {type(category).__name__} as '
                              'category_id, where a number is expected: '

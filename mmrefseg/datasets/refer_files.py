@@ -24,7 +24,8 @@ from mmengine import fileio
 
 from mmrefseg.fileio import loads_plain_pickle
 from .annotation_store import AnnotationStore
-from .field_checks import as_length, is_file_name, is_id, is_note, show
+from .field_checks import (as_length, id_key, is_file_name, is_id, is_note,
+                           is_truth, show)
 
 KNOWN_SPLITS_BY: dict[str, tuple[str, ...]] = {
     'refcoco': ('unc', 'google'),
@@ -40,7 +41,7 @@ KNOWN_SPLITS_BY: dict[str, tuple[str, ...]] = {
 REFS_NAMES = ('refs({}).p', )
 # The same, of all sets that are read.
 ALL_NAMES = ('refs({}).p', 'refs({}).json', 'grefs({}).json', 'grefs({}).p')
-# What gRefCOCO writes as the annotation of a sentence that means nothing.
+# What gRefCOCO writes as the annotation of a no-target sentence.
 NO_TARGET = -1
 
 
@@ -176,7 +177,7 @@ def _check_ref_ids(refs: Sequence[dict], path: str) -> None:
     """One ref_id is one object in one image."""
     objects: dict[Any, tuple] = {}
     for ref in refs:
-        found = ref['image_id'], ref['ann_id']
+        found = id_key(ref['image_id']), id_key(ref['ann_id'])
         if objects.setdefault(ref['ref_id'], found) != found:
             raise ValueError(
                 f'{path} has two refs {ref["ref_id"]} that speak of different '
@@ -199,14 +200,49 @@ def annotations_of(ref: dict, path: str) -> tuple[Any, ...]:
     """
     ids = ref['ann_id']
     ids = tuple(ids) if isinstance(ids, (list, tuple)) else (ids, )
-    if not ids or not all(is_id(x) for x in ids) or (
-            NO_TARGET in ids and len(ids) > 1):
+    none = [x for x in ids if x in (NO_TARGET, str(NO_TARGET))]
+    if not ids or not all(is_id(x) for x in ids) or none and len(ids) > 1:
         raise ValueError(
             f'Ref {ref["ref_id"]} of {path} has ann_id '
             f'{show(ref["ann_id"])!r}, where an id, a list of ids, or '
             '[-1] for no target is expected: correct the file, see '
             'docs/data.md.')
-    return () if ids == (NO_TARGET, ) else ids
+    return () if none else ids
+
+
+def find_contradiction(ref: dict, ids: tuple) -> str | None:
+    """A phrase about a ref whose ``no_target`` (true or false, where it has
+    it) contradicts its annotations, which follows its name."""
+    stated = ref.get('no_target')
+    if stated is None or is_truth(stated) and bool(stated) == (not ids):
+        return None
+    return (f'has no_target={show(stated)} beside ann_id '
+            f'{show(ref["ann_id"])}, which contradict each other')
+
+
+def other_names(path: str) -> list[str]:
+    """How an image of COCO may be called in other years' downloads.
+
+    COCO 2017 keeps the images of 2014, without the prefix ``COCO_train2014_``
+    of their names, in ``train2017`` and ``val2017``.
+
+    Args:
+        path (str): Path of an image, after the annotations.
+
+    Returns:
+        list[str]: Other paths, the likeliest first; none where the name is
+        not of COCO.
+    """
+    folder, name = osp.split(path)
+    found = re.fullmatch(r'(?:COCO_(?:train|val)2014_)?(\d{12}\.jpg)', name)
+    if not found:
+        return []
+    paths = []
+    for split in ('train2017', 'val2017', 'train2014', 'val2014'):
+        prefix = f'COCO_{split}_' if split.endswith('2014') else ''
+        for place in (folder, re.sub(r'(train|val)20(14|17)$', split, folder)):
+            paths.append(osp.join(place, prefix + found[1]))
+    return [x for x in dict.fromkeys(paths) if x != path]
 
 
 def read_instances(path: str,
@@ -221,7 +257,8 @@ def read_instances(path: str,
 
     Args:
         path (str): The file.
-        ann_ids (Iterable): Ids of the annotations to keep.
+        ann_ids (Iterable): Ids of the annotations to keep, as text or as
+            numbers.
 
     Returns:
         tuple[list[dict], list[dict], list]: All image records; the
@@ -233,12 +270,12 @@ def read_instances(path: str,
         FileNotFoundError: The file does not exist.
         ValueError: It is not JSON, or not COCO's format.
     """
-    ann_ids = set(ann_ids)
+    wanted = set(map(id_key, ann_ids))
 
     def slim(record: dict) -> Any:
         if 'segmentation' not in record or 'id' not in record:
             return record
-        if not is_id(record['id']) or record['id'] not in ann_ids:
+        if not is_id(record['id']) or id_key(record['id']) not in wanted:
             return record['id']
         record['segmentation'] = AnnotationStore.dumps(record['segmentation'])
         return record
@@ -261,7 +298,8 @@ def read_instances(path: str,
         _check_image(image, path)
     kept = [
         x for x in content['annotations']
-        if isinstance(x, dict) and is_id(x.get('id')) and x['id'] in ann_ids
+        if isinstance(x, dict) and is_id(x.get('id'))
+        and id_key(x['id']) in wanted
     ]
     all_ids = [
         x.get('id') if isinstance(x, dict) else x
@@ -281,8 +319,8 @@ def load_instances(path: str,
         ann_ids (set): Ids of the annotations to keep.
 
     Returns:
-        tuple[dict, dict]: Image records by id, and annotations by id with
-        ``segmentation`` pickled by :meth:`AnnotationStore.dumps`.
+        tuple[dict, dict]: Image records and annotations by ``id_key`` of
+        their ids, ``segmentation`` pickled by :meth:`AnnotationStore.dumps`.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -326,10 +364,10 @@ def _check_image(image: dict, path: str) -> None:
 
 
 def _by_id(records: Iterable[dict], what: str, path: str) -> dict[Any, dict]:
-    """Records by id; two of one id have to be the same."""
+    """Records by the key of their id; two of one id must be the same."""
     found: dict[Any, dict] = {}
     for record in records:
-        if found.setdefault(record['id'], record) != record:
+        if found.setdefault(id_key(record['id']), record) != record:
             raise ValueError(
                 f'{path} has two different {what} with the id '
                 f'{record["id"]}: which of them is meant? Correct the file.')

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences mean nothing."""
+"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences have no target."""
 
 from mmrefseg.registry import DATASETS
 from .field_checks import is_truth, show
@@ -11,11 +11,11 @@ class RRefCOCODataset(RefCOCODataset):
     """Referring expressions in the layout of R-RefCOCO.
 
     As :class:`RefCOCODataset` (the refs file may also be JSON), but a
-    sentence may carry ``exist``. Where it is false, the sentence means
-    nothing in the image, though its ref has an annotation: the mask is empty.
+    sentence may carry ``exist``. Where it is false, the sentence has no
+    target in the image, though its ref has an annotation: the mask is empty.
 
-    An item also has ``exist`` (bool, true where the sentence does not say)
-    and ``no_target``, its opposite.
+    An item also has ``no_target`` (bool), the opposite of ``exist``; false
+    where the sentence does not say.
 
     Args:
         others: See :class:`RefCOCODataset`.
@@ -35,5 +35,5 @@ class RRefCOCODataset(RefCOCODataset):
                 f'{where}: sentence {sentence.get("sent_id")} has '
                 f'exist={show(exist)}, which is neither true nor '
                 'false: correct the file, see docs/data.md.')
-        fields.update(exist=bool(exist), no_target=not exist)
+        fields.update(no_target=not exist)
         return fields

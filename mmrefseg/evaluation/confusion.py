@@ -4,7 +4,6 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import numpy as np
 from pycocotools import mask as mask_utils
 
 
@@ -14,7 +13,8 @@ class ImageObject(NamedTuple):
     Attributes:
         ann_id (Any): Id of its annotation.
         category (str): What it is; empty where that is not known.
-        rle (dict): Its mask, as :func:`encode` gives it.
+        rle (dict): Its mask, as run lengths, see
+            :func:`~mmrefseg.fileio.run_lengths.encode_run_lengths`.
     """
 
     ann_id: Any
@@ -31,18 +31,12 @@ class Overlap(NamedTuple):
     union: int
 
 
-def encode(mask: np.ndarray) -> dict:
-    """Run lengths of a mask (HxW, 1 on the object), by which masks are kept
-    and compared cheaply."""
-    return mask_utils.encode(np.asfortranarray(mask, dtype=np.uint8))
-
-
 def best_overlap(predicted: dict,
                  objects: Iterable[ImageObject]) -> Overlap | None:
     """The object whose IoU with a predicted mask is the greatest.
 
     Args:
-        predicted (dict): The mask, from :func:`encode`.
+        predicted (dict): The mask, as run lengths.
         objects (Iterable[ImageObject]): Of masks of the same size. Among
             equals, the first one is taken.
 

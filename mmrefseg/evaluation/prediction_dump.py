@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from pycocotools import mask as mask_utils
 
+from mmrefseg.fileio.masks import mask_areas
+from mmrefseg.fileio.run_lengths import encode_run_lengths
 from mmrefseg.registry import METRICS
 from .sample_masks import predicted_mask
 
@@ -54,14 +55,14 @@ class PredictionDump(BaseMetric):
                 text=sample.get('text'),
                 height=predicted.shape[0],
                 width=predicted.shape[1],
-                segmentation=_encode(predicted),
+                segmentation=encode_run_lengths(predicted),
                 iou=_iou(predicted, sample))
             line.update(
                 (name, sample[name]) for name in _FIELDS if name in sample)
             if sample.get('pred_no_target'):
                 drawn = predicted_mask(sample, 'argmax').cpu().numpy()
                 if drawn.any():
-                    line['drawn'] = _encode(drawn.astype(np.uint8))
+                    line['drawn'] = encode_run_lengths(drawn)
             self.results.append(line)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -85,14 +86,6 @@ def _to_mask(field: dict) -> np.ndarray:
     return field['data'].squeeze(0).cpu().numpy().astype(np.uint8)
 
 
-def _encode(mask: np.ndarray) -> dict:
-    """COCO's compressed run lengths of a mask (``H x W``, uint8)."""
-    rle = mask_utils.encode(np.asfortranarray(mask))
-    return dict(
-        size=[int(side) for side in rle['size']],
-        counts=rle['counts'].decode())
-
-
 def _iou(predicted: np.ndarray, sample: dict):
     """Intersection over union with the true mask, or None."""
     if 'gt_sem_seg' not in sample:
@@ -100,8 +93,7 @@ def _iou(predicted: np.ndarray, sample: dict):
     true = _to_mask(sample['gt_sem_seg'])
     if true.shape != predicted.shape:
         return None
-    union = int(np.logical_or(predicted, true == 1).sum())
-    inter = int(np.logical_and(predicted, true == 1).sum())
+    inter, union = mask_areas(predicted == 1, true == 1)
     return inter / union if union else None
 
 

@@ -5,7 +5,9 @@ from typing import Union
 
 import cv2
 import numpy as np
-from pycocotools import mask as coco_mask
+
+from mmrefseg.fileio.masks import rasterize
+from mmrefseg.fileio.run_lengths import encode_run_lengths
 
 Segmentation = Union[list[list[float]], dict]
 
@@ -38,8 +40,7 @@ def encode_mask(mask: np.ndarray) -> Segmentation:
             continue
         if np.array_equal(decode_segmentation(polygons, *mask.shape), mask):
             return polygons
-    rle = coco_mask.encode(np.asfortranarray(mask))
-    return dict(size=list(rle['size']), counts=rle['counts'].decode())
+    return encode_run_lengths(mask)
 
 
 def decode_segmentation(segmentation: Segmentation, height: int,
@@ -49,7 +50,4 @@ def decode_segmentation(segmentation: Segmentation, height: int,
     Returns:
         np.ndarray: height x width uint8 in {0, 1}.
     """
-    if isinstance(segmentation, dict):
-        return coco_mask.decode(segmentation)
-    rles = coco_mask.frPyObjects(segmentation, height, width)
-    return coco_mask.decode(coco_mask.merge(rles))
+    return rasterize(segmentation, height, width)

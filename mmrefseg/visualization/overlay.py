@@ -1,11 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 """A picture with the sentence above it and what the sentence means marked."""
 
-
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from mmrefseg.fileio.masks import mask_iou
 from .text import Color, draw_line, line_height, text_width, wrap_text
 
 PREDICTION_COLOR: Color = (255, 64, 64)
@@ -246,13 +246,6 @@ def _draw_mark(banner: Image.Image, xy: tuple[int, int], mark: str,
             draw.line([(start, y), (start + 0.24 * length, y)], color,
                       line + 1)
     return x + _mark_width(mark, size)
-
-
-def mask_iou(mask: np.ndarray, gt: np.ndarray) -> float:
-    """Intersection over union of two HxW bool arrays, 0 to 1; 0 if the union
-    is empty, as in the metric."""
-    union = int((mask | gt).sum())
-    return int((mask & gt).sum()) / union if union else 0.
 
 
 def draw_referring_overlay(image: np.ndarray,

@@ -1,16 +1,10 @@
-# gRefCOCO, UNC's split, at 480 x 480: sentences that mean one thing, several
-# or nothing. The public file has refs without sentences: they are left out,
-# and a warning names them.
-_base_ = './refcoco_480.py'
+# grefcoco.py at 480 x 480.
+_base_ = './grefcoco.py'
 
-dataset_type = 'GRefCOCODataset'
-ann_file = 'grefcoco/instances.json'
-changes = dict(type=dataset_type, ann_file=ann_file, empty_sentences='skip')
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
-train_dataloader = dict(dataset=changes)
-val_dataloader = dict(dataset=changes)
-test_dataloader = dict(dataset=changes)
-
-# gIoU, cIoU, N-acc and T-acc beside the classic scores
-val_evaluator = dict(no_target='rela')
-test_evaluator = dict(no_target='rela')
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -6,22 +6,18 @@ data_root = 'data/my_refs/'
 data_prefix = dict(img_path='images/', mask_path='masks/')
 image_scale = (448, 448)
 
-# 'text' is what the model reads; 'kind' is for the metric
-meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id',
-             'ann_id', 'kind', 'split')
 # No flips and no crops: left and right are words.
 train_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
     dict(type='Resize', scale=image_scale, keep_ratio=False),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
+    dict(type='PackRefInputs')
 ]
 test_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='Resize', scale=image_scale, keep_ratio=False),
     dict(type='LoadRefMask'),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
+    dict(type='PackRefInputs')
 ]
 
 # An epoch visits each object once, with one of its sentences.

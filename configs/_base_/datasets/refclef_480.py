@@ -1,21 +1,10 @@
-# RefCLEF (ReferIt), UNC's split, at 480 x 480: photos and masks of SAIAPR
-# TC-12.
-# Split 'test' is every split of the file whose name contains 'test'.
-_base_ = './refcoco_480.py'
+# refclef.py at 480 x 480.
+_base_ = './refclef.py'
 
-data_root = 'data/refclef/'
-ann_file = 'instances.json'
-data_prefix = dict(img_path='saiapr_tc-12/')
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
-train_dataloader = dict(
-    dataset=dict(
-        data_root=data_root, ann_file=ann_file, data_prefix=data_prefix))
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root, ann_file=ann_file, data_prefix=data_prefix))
-test_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        ann_file=ann_file,
-        data_prefix=data_prefix,
-        split='test'))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -6,17 +6,12 @@ ann_file = 'refcoco/instances.json'
 split_by = 'unc'
 image_scale = (448, 448)
 
-# 'text' is what the model reads; what follows 'ann_id' is for the metric, and
-# 'no_target' also for a head that predicts existence
-meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id',
-             'ann_id', 'kind', 'split', 'no_target', 'exist')
 # No flips and no crops: left and right are words.
 train_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
     dict(type='Resize', scale=image_scale, keep_ratio=False),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
+    dict(type='PackRefInputs')
 ]
 # The mask is loaded after Resize: it stays at the size of the image file,
 # where masks are compared.
@@ -24,7 +19,7 @@ test_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='Resize', scale=image_scale, keep_ratio=False),
     dict(type='LoadRefMask'),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
+    dict(type='PackRefInputs')
 ]
 
 # An epoch visits each of the 42,404 refs once, with one of its 2.8 sentences:

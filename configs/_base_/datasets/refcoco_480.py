@@ -2,22 +2,8 @@
 _base_ = './refcoco.py'
 
 image_scale = (480, 480)
-
-meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id',
-             'ann_id', 'kind', 'split', 'no_target', 'exist')
-train_pipeline = [
-    dict(type='LoadRefImage'),
-    dict(type='LoadRefMask'),
-    dict(type='Resize', scale=image_scale, keep_ratio=False),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
-]
-test_pipeline = [
-    dict(type='LoadRefImage'),
-    dict(type='Resize', scale=image_scale, keep_ratio=False),
-    dict(type='LoadRefMask'),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
-]
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,27 +1,14 @@
-# RefCOCO, RefCOCO+ and RefCOCOg (UMD) together, at 480 x 480, without the
-# images of any val or test split of the three: what one trains on, another
-# tests on. The log says how many refs are left out of each. Val and test are
-# RefCOCO's; the others by
-#   --cfg-options test_dataloader.dataset.ann_file=refcoco+/instances.json
-_base_ = './refcoco_480.py'
+# refcoco_all.py at 480 x 480.
+_base_ = './refcoco_all.py'
 
-held_out = [
-    'refcoco/refs(unc).p', 'refcoco+/refs(unc).p', 'refcocog/refs(umd).p'
-]
-shared = dict(
-    type='RefCOCODataset',
-    data_root='data/coco/',
-    data_prefix=dict(img_path='train2014/'),
-    split='train',
-    exclude_images=held_out,
-    pipeline=_base_.train_pipeline)
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
+shared = dict(pipeline=train_pipeline)
 train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
-        datasets=[
-            dict(ann_file='refcoco/instances.json', split_by='unc', **shared),
-            dict(ann_file='refcoco+/instances.json', split_by='unc', **shared),
-            dict(ann_file='refcocog/instances.json', split_by='umd', **shared)
-        ]))
+    dataset=dict(datasets=[
+        dict(x, **shared) for x in _base_.train_dataloader.dataset.datasets
+    ]))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

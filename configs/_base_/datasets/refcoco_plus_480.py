@@ -1,9 +1,10 @@
-# RefCOCO+, UNC's split, at 480 x 480: sentences without words of location.
-# An epoch is 42,278 refs: 5,284 iterations of 8 sentences on one GPU.
-_base_ = './refcoco_480.py'
+# refcoco_plus.py at 480 x 480.
+_base_ = './refcoco_plus.py'
 
-ann_file = 'refcoco+/instances.json'
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
-train_dataloader = dict(dataset=dict(ann_file=ann_file))
-val_dataloader = dict(dataset=dict(ann_file=ann_file))
-test_dataloader = dict(dataset=dict(ann_file=ann_file))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

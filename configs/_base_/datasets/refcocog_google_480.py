@@ -1,10 +1,10 @@
-# RefCOCOg, Google's split, at 480 x 480. It has no public test split, and its
-# val shares images with train (not objects); so test is val.
-# An epoch is 44,822 refs: 5,602 iterations of 8 sentences on one GPU.
-_base_ = './refcocog_umd_480.py'
+# refcocog_google.py at 480 x 480.
+_base_ = './refcocog_google.py'
 
-split_by = 'google'
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
-train_dataloader = dict(dataset=dict(split_by=split_by))
-val_dataloader = dict(dataset=dict(split_by=split_by))
-test_dataloader = dict(dataset=dict(split_by=split_by, split='val'))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

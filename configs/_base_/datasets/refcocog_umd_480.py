@@ -1,13 +1,10 @@
-# RefCOCOg, UMD's split, at 480 x 480: longer sentences, one test split.
-# An epoch is 42,226 refs: 5,278 iterations of 8 sentences on one GPU.
-_base_ = './refcoco_480.py'
+# refcocog_umd.py at 480 x 480.
+_base_ = './refcocog_umd.py'
 
-ann_file = 'refcocog/instances.json'
-split_by = 'umd'
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
-train_dataloader = dict(dataset=dict(ann_file=ann_file, split_by=split_by))
-val_dataloader = dict(dataset=dict(ann_file=ann_file, split_by=split_by))
-test_dataloader = dict(
-    dataset=dict(ann_file=ann_file, split_by=split_by, split='test'))
-
-test_evaluator = dict(breakdown=())
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

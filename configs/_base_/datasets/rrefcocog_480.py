@@ -1,16 +1,10 @@
-# R-RefCOCOg, UMD's split, at 480 x 480: some of the sentences mean
-# nothing. Test is val; other splits by
-#   --cfg-options test_dataloader.dataset.split=test
-_base_ = './refcocog_umd_480.py'
+# rrefcocog.py at 480 x 480.
+_base_ = './rrefcocog.py'
 
-dataset_type = 'RRefCOCODataset'
-ann_file = 'rrefcocog/instances.json'
+image_scale = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 
-train_dataloader = dict(dataset=dict(type=dataset_type, ann_file=ann_file))
-val_dataloader = dict(dataset=dict(type=dataset_type, ann_file=ann_file))
-test_dataloader = dict(
-    dataset=dict(type=dataset_type, ann_file=ann_file, split='val'))
-
-# mRR and rIoU beside the classic scores
-val_evaluator = dict(no_target='rris')
-test_evaluator = dict(no_target='rris', breakdown=())
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

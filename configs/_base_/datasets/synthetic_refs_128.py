@@ -5,20 +5,17 @@ dataset_type = 'RefCOCODataset'
 data_root = 'data/synthetic_refs'
 image_scale = (128, 128)
 
-meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id',
-             'ann_id', 'kind')
 train_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
     dict(type='Resize', scale=image_scale, keep_ratio=False),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
+    dict(type='PackRefInputs')
 ]
 test_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='Resize', scale=image_scale, keep_ratio=False),
     dict(type='LoadRefMask'),
-    dict(type='PackSegInputs', meta_keys=meta_keys)
+    dict(type='PackRefInputs')
 ]
 
 train_dataloader = dict(

@@ -12,13 +12,13 @@ from mmengine.logging import print_log
 
 from mmrefseg.datasets import BaseRefDataset
 from mmrefseg.evaluation.breakdowns import Breakdown
-from mmrefseg.evaluation.confusion import (Overlap, best_overlap, encode,
-                                           exceeds)
+from mmrefseg.evaluation.confusion import Overlap, best_overlap, exceeds
 from mmrefseg.evaluation.conventions import Convention
 from mmrefseg.evaluation.counts import Counts
 from mmrefseg.evaluation.report import Row, score_split
 from mmrefseg.evaluation.sample_masks import count_sample
 from mmrefseg.evaluation.scores import meets
+from mmrefseg.fileio.run_lengths import encode_run_lengths
 from .image_objects import ImageObjects
 from .mask_predictions import (MaskPredictions, Prediction, name_some,
                                open_predictions)
@@ -32,12 +32,12 @@ class Sentence(NamedTuple):
         item (dict): The sentence as the dataset has it, without its mask.
         counts (Counts): The areas.
         parts (tuple[str]): Its part by each field of the breakdown.
-        category (str): What it means; empty if not known.
+        category (str): Of its target; empty if not known.
         missing (bool): There is no prediction for it.
-        other (Overlap, optional): The object not meant which the prediction
-            covers best; None if it touches none.
+        other (Overlap, optional): The object that is not its target and that
+            the prediction covers best; None if it touches none.
         wrong_object (bool): The prediction fits that object better, by IoU,
-            than what is meant.
+            than the target.
     """
 
     item: dict[str, Any]
@@ -58,15 +58,15 @@ class MaskEvaluation:
         breakdown (Breakdown): By what they were split.
         metrics (dict[str, float]): The metric's scores in percent, and
 
-            - ``wrong-object``: share of the sentences that mean something
-              whose mask fits another object of the image better;
+            - ``wrong-object``: share of the sentences with a target whose
+              mask fits another object of the image better;
             - ``wrong-object-of-misses``: the same among those whose IoU is
               below 0.5;
             - ``missing``: number of predictions that are not there.
         rows (list[Row]): The lines of the metric's table.
         sentences (list[Sentence]): In the order of the dataset.
-        confusion (list[tuple[str, str, int]]): What was meant, what was
-            segmented instead, how often; the most frequent first. Empty where
+        confusion (list[tuple[str, str, int]]): The target's category, what
+            was segmented instead, how often; the most frequent first. Empty where
             the data have no categories.
     """
 
@@ -87,7 +87,9 @@ def evaluate_masks(dataset: BaseRefDataset,
                    convention: Convention | None = None,
                    breakdown: Breakdown | None = None,
                    input_size: Sequence[int] | None = None,
-                   missing: str = 'error') -> MaskEvaluation:
+                   missing: str = 'error',
+                   mask_value: int | str | None = None,
+                   mask_threshold: float | None = None) -> MaskEvaluation:
     """Measure predicted masks against a dataset.
 
     Args:
@@ -103,6 +105,11 @@ def evaluate_masks(dataset: BaseRefDataset,
             where ``convention`` compares at the size of a network's input.
         missing (str): 'error', or 'empty': a missing prediction counts as an
             empty mask, with a warning. Defaults to 'error'.
+        mask_value (int or str, optional): Which value of the images of a
+            folder is the mask. None takes all that is not black, and refuses
+            images with several values.
+        mask_threshold (float, optional): The value above which it is, where
+            the images hold probabilities.
 
     Returns:
         MaskEvaluation: The scores.
@@ -110,7 +117,26 @@ def evaluate_masks(dataset: BaseRefDataset,
     Raises:
         FileNotFoundError: The predictions, an image or a mask is not there.
         ValueError: A prediction is missing, surplus, unreadable or of another
-            size than it must have; the message names such.
+            size than it must have, has several values, or no image has
+            ``mask_value``; the message names such.
+
+    Example:
+        >>> import json, os, tempfile
+        >>> from PIL import Image
+        >>> from mmrefseg.datasets import JSONLinesRefDataset
+        >>> folder = tempfile.mkdtemp()
+        >>> Image.new('RGB', (8, 6)).save(f'{folder}/a.png')
+        >>> square = [[1, 1, 5, 1, 5, 5, 1, 5]]
+        >>> line = dict(image='a.png', text='a cup', segmentation=square)
+        >>> with open(f'{folder}/val.jsonl', 'w') as file:
+        ...     _ = file.write(json.dumps(line))
+        >>> with open(f'{folder}/masks.json', 'w') as file:
+        ...     json.dump([dict(sent_id=1, segmentation=square)], file)
+        >>> dataset = JSONLinesRefDataset(
+        ...     ann_file='val.jsonl', data_root=folder)
+        >>> result = evaluate_masks(dataset, f'{folder}/masks.json')
+        >>> result.metrics['oIoU']
+        100.0
     """
     if missing not in ('error', 'empty'):
         raise ValueError(f"missing is 'error' or 'empty', not {missing!r}.")
@@ -118,7 +144,8 @@ def evaluate_masks(dataset: BaseRefDataset,
     _check_input_size(convention, input_size)
     breakdown = Breakdown() if breakdown is None else breakdown
     masks = TrueMasks(dataset, input_size)
-    found = open_predictions(predictions, masks.items, name)
+    found = open_predictions(predictions, masks.items, name, mask_value,
+                             mask_threshold)
     _account_for(found, masks.items, missing)
     objects = ImageObjects(dataset, masks)
     faults: list[str] = []
@@ -140,6 +167,10 @@ def evaluate_masks(dataset: BaseRefDataset,
     if faults:
         raise ValueError(f'{len(faults)} of {len(masks.items)} predictions '
                          f'cannot be used: {name_some(faults)}.')
+    if mask_value is not None and not any(x.counts.predicted
+                                          for x in sentences):
+        raise ValueError(f'No image of {predictions} has the mask_value '
+                         f'{mask_value}.')
     objects.tell_of_damage()
     metrics, rows = score_split([x.counts for x in sentences],
                                 [x.parts for x in sentences],
@@ -157,7 +188,7 @@ def _check_input_size(convention: Convention,
                          'masks.')
     if convention.eval_size != 'input' and size is not None:
         raise ValueError('The convention compares at the size of each image: '
-                         'leave input_size away.')
+                         'remove input_size.')
     if size is not None and min(size) < 1:
         raise ValueError('input_size is height and width in pixels, not '
                          f'{size[0]} x {size[1]}.')
@@ -177,14 +208,14 @@ def _account_for(found: MaskPredictions, items: Sequence[dict],
         f'ref {items[i]["ref_id"]} sentence {items[i]["sent_id"]}'
         for i in found.missing
     ])
-    told = (f'{len(found.missing)} of {len(items)} predictions are missing: '
-            f'{names}.')
+    message = (f'{len(found.missing)} of {len(items)} predictions are missing:'
+               f' {names}.')
     if missing == 'error':
-        raise ValueError(f'{told} Add them, or let them count as empty masks '
+        raise ValueError(f'{message} Add them, or let them count as empty masks '
                          'with --missing empty.')
     print_log(
-        f'{told} THEY COUNT AS EMPTY MASKS, which are right where a sentence '
-        'means nothing.',
+        f'{message} THEY COUNT AS EMPTY MASKS, which are right where there is '
+        'no target.',
         logger='current',
         level=logging.WARNING)
 
@@ -200,7 +231,8 @@ def _measure(index: int, prediction: Prediction, missing: bool,
         torch.from_numpy(masks.at_original_size(index) == 1), convention)
     other = None
     if not counts.says_nothing:
-        other = best_overlap(encode(prediction.mask), objects.others(index))
+        other = best_overlap(
+            encode_run_lengths(prediction.mask), objects.others(index))
     wrong = other is not None and not counts.means_nothing and exceeds(
         (other.intersection, other.union), counts.areas)
     return Sentence(item, counts,
@@ -216,10 +248,10 @@ def is_miss(counts: Counts) -> bool:
 
 def _misplaced(sentences: Sequence[Sentence]) -> dict[str, float]:
     """Shares of predictions that fit another object better, in percent."""
-    asked = [x for x in sentences if not x.counts.means_nothing]
-    misses = [x for x in asked if is_miss(x.counts)]
+    targets = [x for x in sentences if not x.counts.means_nothing]
+    misses = [x for x in targets if is_miss(x.counts)]
     out = {}
-    for key, group in (('wrong-object', asked),
+    for key, group in (('wrong-object', targets),
                        ('wrong-object-of-misses', misses)):
         if group:
             out[key] = 100 * sum(x.wrong_object for x in group) / len(group)
@@ -230,7 +262,8 @@ def _confusion(sentences: Sequence[Sentence]) -> list[tuple[str, str, int]]:
     """How often one category was segmented for another."""
     counts: dict[tuple[str, str], int] = {}
     for x in sentences:
-        if x.wrong_object and x.category and x.other.category:
+        if (x.wrong_object and x.category and x.other is not None
+                and x.other.category):
             pair = (x.category, x.other.category)
             counts[pair] = counts.get(pair, 0) + 1
     ordered = sorted(counts.items(), key=lambda x: (-x[1], x[0]))

@@ -8,9 +8,10 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mmrefseg.datasets import BaseRefDataset, RefCOCODataset
-from mmrefseg.datasets.field_checks import is_id
-from mmrefseg.datasets.transforms.masks import rasterize
-from mmrefseg.evaluation.confusion import ImageObject, encode
+from mmrefseg.datasets.field_checks import id_key, is_id
+from mmrefseg.evaluation.confusion import ImageObject
+from mmrefseg.fileio.masks import rasterize
+from mmrefseg.fileio.run_lengths import encode_run_lengths
 from .true_masks import TrueMasks
 
 
@@ -30,12 +31,13 @@ class ImageObjects:
         self.masks = masks
         self.damaged: list[str] = []
         self._drawn: dict[Any, list[ImageObject]] = {}
+        self._records: dict[Any, list[tuple]] | None = None
+        self.categories: dict[Any, str] = {}
         if isinstance(dataset, RefCOCODataset):
-            images = {item['image_id'] for item in masks.items}
+            images = {id_key(item['image_id']) for item in masks.items}
             self._records, self.categories = _read_objects(
                 dataset.ann_file, images)
         else:
-            self._records, self.categories = None, {}
             self._items: dict[Any, list[int]] = {}
             for index, item in enumerate(masks.items):
                 self._items.setdefault(item['image_id'], []).append(index)
@@ -44,7 +46,7 @@ class ImageObjects:
         """What a sentence means, such as 'person'; empty if not known."""
         ids = item.get('category_id')
         ids = ids if isinstance(ids, list) else [ids]
-        names = {self.categories.get(x, '') for x in ids if is_id(x)}
+        names = {self.categories.get(id_key(x), '') for x in ids if is_id(x)}
         return ' and '.join(sorted(names - {''}))
 
     def others(self, index: int) -> list[ImageObject]:
@@ -62,19 +64,20 @@ class ImageObjects:
             if self._records is None:
                 self._drawn[image] = self._of_sentences(image)
             else:
-                self._drawn[image] = self._of_file(image, index)
+                self._drawn[image] = self._of_file(
+                    self._records[id_key(image)], index)
         if item.get('no_target', False):
             return self._drawn[image]
         if self._records is None:
-            own = encode(self.masks.draw(index))
+            own = encode_run_lengths(self.masks.draw(index))
             return [x for x in self._drawn[image] if x.rle != own]
         ids = item['ann_id']
-        ids = ids if isinstance(ids, list) else [ids]
-        return [x for x in self._drawn[image] if x.ann_id not in ids]
+        ids = set(map(id_key, ids if isinstance(ids, list) else [ids]))
+        return [x for x in self._drawn[image] if id_key(x.ann_id) not in ids]
 
-    def _of_file(self, image: Any, index: int) -> list[ImageObject]:
+    def _of_file(self, records: list[tuple], index: int) -> list[ImageObject]:
         objects = []
-        for ann_id, category, segmentation in self._records[image]:
+        for ann_id, category, segmentation in records:
             try:
                 mask = rasterize(segmentation, *self.masks.size(index))
             except ValueError as error:
@@ -82,15 +85,15 @@ class ImageObjects:
                 continue
             objects.append(
                 ImageObject(ann_id, self.category(dict(category_id=category)),
-                            encode(self.masks.scale(mask))))
+                            encode_run_lengths(self.masks.scale(mask))))
         return objects
 
     def _of_sentences(self, image: Any) -> list[ImageObject]:
-        objects: dict[bytes, ImageObject] = {}
+        objects: dict[str, ImageObject] = {}
         for number in self._items[image]:
             item = self.masks.items[number]
             if not item.get('no_target', False):
-                rle = encode(self.masks.draw(number))
+                rle = encode_run_lengths(self.masks.draw(number))
                 objects.setdefault(
                     rle['counts'],
                     ImageObject(f'ref {item["ref_id"]}', '', rle))
@@ -117,7 +120,7 @@ def _read_objects(
         if 'segmentation' not in record:
             return record
         image = record.get('image_id')
-        wanted = is_id(image) and image in images
+        wanted = is_id(image) and id_key(image) in images
         return record if wanted and not record.get('iscrowd') else None
 
     with open(path, 'rb') as file:  # in any encoding that JSON may have
@@ -125,7 +128,7 @@ def _read_objects(
     records: dict[Any, list[tuple]] = {image: [] for image in images}
     for ann in content['annotations']:
         if isinstance(ann, dict) and 'segmentation' in ann:
-            records[ann['image_id']].append(
+            records[id_key(ann['image_id'])].append(
                 (ann.get('id'), ann.get('category_id'), ann['segmentation']))
     return records, _names(content.get('categories'))
 
@@ -136,6 +139,6 @@ def _names(categories: Any) -> dict[Any, str]:
     if not isinstance(categories, list):
         return {}
     return {
-        x['id']: str(x['name'] if is_id(x.get('name')) else x['id'])
+        id_key(x['id']): str(x['name'] if is_id(x.get('name')) else x['id'])
         for x in categories if isinstance(x, dict) and is_id(x.get('id'))
     }

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmrefseg.datasets.transforms.masks import rasterize
-from .binary_images import read_binary_image
+from mmrefseg.fileio.mask_images import check_choice, read_mask
+from mmrefseg.fileio.masks import rasterize
 from .prediction_records import id_text, read_records, with_whole_numbers
 
 NAME_SCHEMES = ('{sent_id}.png', '{ref_id}_{sent_id}.png')
@@ -23,8 +23,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         mask (np.ndarray): ``H x W``, uint8, 1 where something is predicted.
-        no_target (bool, optional): Whether the prediction is that nothing is
-            meant; None where that is for the mask to say.
+        no_target (bool, optional): Whether the prediction is that there is no
+            target; None where that is for the mask to say.
     """
 
     mask: np.ndarray
@@ -66,6 +66,9 @@ class MaskFolder(MaskPredictions):
             a format string over the fields of a sentence, and ``image``, the
             name of its picture without ending. None tries
             :data:`NAME_SCHEMES`.
+        mask_value (int or str, optional): The pixels of the mask, see
+            :func:`~mmrefseg.fileio.mask_images.read_mask`.
+        mask_threshold (float, optional): The same.
 
     Raises:
         ValueError: If no file has such a name, or if two sentences would
@@ -75,8 +78,12 @@ class MaskFolder(MaskPredictions):
     def __init__(self,
                  folder: str,
                  items: Sequence[dict],
-                 name: str | None = None) -> None:
+                 name: str | None = None,
+                 mask_value: int | str | None = None,
+                 mask_threshold: float | None = None) -> None:
         self.folder = folder
+        check_choice(mask_value, mask_threshold)
+        self.choice: dict = dict(value=mask_value, threshold=mask_threshold)
         found = {
             osp.relpath(osp.join(path, file), folder).replace(os.sep, '/')
             for path, _, files in os.walk(folder)
@@ -112,7 +119,7 @@ class MaskFolder(MaskPredictions):
         path = osp.join(self.folder, self.names[index])
         try:
             with open(path, 'rb') as file:
-                mask = read_binary_image(file.read())
+                mask = read_mask(file.read(), **self.choice)
         except (OSError, ValueError) as error:
             raise ValueError(f'{path} {error}') from None
         if mask.shape != tuple(size):
@@ -145,7 +152,7 @@ class MaskRecords(MaskPredictions):
     line, as :class:`~mmrefseg.evaluation.PredictionDump` writes it. A record
     has ``sent_id``, or ``ref_id`` where the ref has one sentence, or both;
     ``segmentation``, run lengths (compressed or not) or polygons, an empty
-    list where nothing is predicted; if the model says it apart from the
+    list where nothing is predicted; if the model decides it apart from the
     mask, ``pred_no_target`` (bool); and, where it does and has emptied its
     mask, ``drawn``, what it drew all the same, in place of ``segmentation``.
 
@@ -196,27 +203,29 @@ class MaskRecords(MaskPredictions):
     def load(self, index: int, size: tuple[int, int]) -> Prediction:
         where, record = self.records[index]
         segmentation = record.get('segmentation')
-        said = record.get('pred_no_target')
-        if said is not None and not isinstance(said, bool):
-            raise ValueError(f'{where} has pred_no_target={said!r}, which is '
-                             'neither true nor false')
-        if said and record.get('drawn') is not None:
+        no_target = record.get('pred_no_target')
+        if no_target is not None and not isinstance(no_target, bool):
+            raise ValueError(f'{where} has pred_no_target={no_target!r}, which'
+                             ' is neither true nor false')
+        if no_target and record.get('drawn') is not None:
             segmentation = record['drawn']
         if isinstance(segmentation, list) and not segmentation:
-            return Prediction(np.zeros(size, np.uint8), said)
+            return Prediction(np.zeros(size, np.uint8), no_target)
         if not isinstance(segmentation, (list, dict)):
             raise ValueError(f'{where} has no segmentation (run lengths or '
                              'polygons)')
         try:
             segmentation = with_whole_numbers(segmentation)
-            return Prediction(rasterize(segmentation, *size), said)
+            return Prediction(rasterize(segmentation, *size), no_target)
         except ValueError as error:
             raise ValueError(f'{where} cannot be drawn: {error}') from None
 
 
 def open_predictions(path: str,
                      items: Sequence[dict],
-                     name: str | None = None) -> MaskPredictions:
+                     name: str | None = None,
+                     mask_value: int | str | None = None,
+                     mask_threshold: float | None = None) -> MaskPredictions:
     """Find the predictions of the sentences of a split.
 
     Args:
@@ -224,6 +233,8 @@ def open_predictions(path: str,
         items (sequence[dict]): The sentences.
         name (str, optional): How the files of a folder are called, see
             :class:`MaskFolder`; for folders alone.
+        mask_value (int or str, optional): See :class:`MaskFolder`.
+        mask_threshold (float, optional): See :class:`MaskFolder`.
 
     Returns:
         MaskPredictions: What was found; nothing is decoded yet.
@@ -233,12 +244,14 @@ def open_predictions(path: str,
         ValueError: It is none of these, or see the classes.
     """
     if osp.isdir(path):
-        return MaskFolder(path, items, name)
+        return MaskFolder(path, items, name, mask_value, mask_threshold)
     if not osp.exists(path):
         raise FileNotFoundError(f'There are no predictions at {path}.')
-    if name is not None:
-        raise ValueError('--name says how the files of a folder are called, '
-                         f'but {path} is a file: leave --name away.')
+    for option, value in (('--name', name), ('--mask-value', mask_value),
+                          ('--mask-threshold', mask_threshold)):
+        if value is not None:
+            raise ValueError(f'{option} is for folders of images, but {path} '
+                             f'is a file: remove {option}.')
     if path.endswith(('.json', '.jsonl')):
         return MaskRecords(path, items)
     raise ValueError(f'{path} is neither a folder of images nor a .json or '

@@ -27,15 +27,15 @@ def format_evaluation(result: MaskEvaluation) -> str:
     """The scores as a text for people."""
     metrics = result.metrics
     lines = [format_table(result.rows, result.convention)]
-    asked = [x for x in result.sentences if not x.counts.means_nothing]
-    misses = sum(is_miss(x.counts) for x in asked)
-    wrong = sum(x.wrong_object for x in asked)
-    if asked:
+    targets = [x for x in result.sentences if not x.counts.means_nothing]
+    misses = sum(is_miss(x.counts) for x in targets)
+    wrong = sum(x.wrong_object for x in targets)
+    if targets:
         lines.append(
-            f'{wrong} of {len(asked)} masks ({metrics["wrong-object"]:.2f} %) '
-            'fit another object of the image better than the one meant.')
+            f'{wrong} of {len(targets)} masks ({metrics["wrong-object"]:.2f} %) '
+            'fit another object of the image better than the target.')
     if misses:
-        found = sum(x.wrong_object and is_miss(x.counts) for x in asked)
+        found = sum(x.wrong_object and is_miss(x.counts) for x in targets)
         lines.append(
             f'Of the {misses} masks with an IoU below 0.5 these are {found} '
             f'({metrics["wrong-object-of-misses"]:.2f} %).')
@@ -107,7 +107,8 @@ def draw_worst(result: MaskEvaluation, out_dir: str,
     order = sorted(
         range(len(result.sentences)),
         key=lambda i: _badness(result.sentences[i]))[:max(number, 0)]
-    files, thumbs = [], []
+    files: list[str] = []
+    thumbs: list[tuple[str, np.ndarray]] = []
     for rank, index in enumerate(order, 1):
         x = result.sentences[index]
         picture = _draw(result, index)
@@ -136,8 +137,8 @@ def _draw(result: MaskEvaluation, index: int) -> np.ndarray:
     legend = [('filled', PREDICTION_COLOR, 'prediction') if predicted.any()
               else ('', PREDICTION_COLOR, 'prediction: ' +
                     ('missing' if x.missing else 'nothing'))]
-    legend.append(('dashed', TRUTH_COLOR, 'meant') if true.any() else
-                  ('', TRUTH_COLOR, 'meant: nothing'))
+    legend.append(('dashed', TRUTH_COLOR, 'target') if true.any() else
+                  ('', TRUTH_COLOR, 'no target'))
     legend.append(('', TEXT_COLOR, f'IoU {100 * iou(*x.counts.areas):.1f}'))
     if x.other is not None:
         value = 100 * iou(x.other.intersection, x.other.union)

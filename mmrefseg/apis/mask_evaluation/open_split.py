@@ -31,7 +31,7 @@ def open_split(annotations: str,
             ``grefs(<split_by>).json`` (gRefCOCO), or a file of JSON lines.
         split (sequence[str], optional): Which; for JSON lines one, or None
             for all lines.
-        split_by (str, optional): Whose split; may be left away where the
+        split_by (str, optional): Whose split; may be missing where the
             folder has one.
         images (str, optional): Folder of the images. Defaults to the folder
             of the annotations or the first of the usual places in it and

@@ -27,7 +27,8 @@ class TrueMasks:
                  dataset: BaseRefDataset,
                  input_size: Sequence[int] | None = None) -> None:
         self.dataset = dataset
-        self.input_size = None if input_size is None else tuple(input_size)
+        self.input_size = None if input_size is None else (input_size[0],
+                                                           input_size[1])
         self.items: list[dict] = []
         for index in range(len(dataset)):
             item = dataset.get_data_info(index)
@@ -38,7 +39,10 @@ class TrueMasks:
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of a sentence's image."""
         item = self.items[index]
-        if 'height' not in item:
+        # where masks are scaled to their images, these may not be as large
+        # as annotated
+        scaled = item.pop('size_mismatch', None) is not None
+        if 'height' not in item or scaled:
             try:
                 with Image.open(item['img_path']) as image:
                     item['width'], item['height'] = image.size
@@ -54,8 +58,8 @@ class TrueMasks:
         return self.input_size or self.size(index)
 
     def at_original_size(self, index: int) -> np.ndarray:
-        """The true mask, ``H x W``, uint8, {0, 1}; empty where the sentence
-        means nothing."""
+        """The true mask, ``H x W``, uint8, {0, 1}; empty where there is no
+        target."""
         info = self.dataset.get_data_info(index)
         info['ori_shape'] = self.size(index)
         return self._load(info)['gt_seg_map']

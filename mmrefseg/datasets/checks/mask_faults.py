@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..transforms.masks import rasterize
+from mmrefseg.fileio.masks import rasterize
 
 # Corners may lie this far outside, in pixels: COCO's do so by rounding.
 _MARGIN = 1.0
@@ -29,7 +29,7 @@ def find_mask_faults(segmentation: Any, height: int,
     """Look for faults in an annotation of COCO's format.
 
     Args:
-        segmentation: As :func:`~.transforms.masks.rasterize` takes it.
+        segmentation: As :func:`~mmrefseg.fileio.masks.rasterize` takes it.
         height (int): Of the image, pixels.
         width (int): Of the image, pixels.
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mmrefseg.structures import find_text_fault
-from ..field_checks import is_id, is_note, is_truth, show, show_id
+from ..field_checks import id_key, is_id, is_note, is_truth, show, show_id
 from ..leak_list import is_held_out
+from ..refer_files import annotations_of, find_contradiction
 
 
 class Fault(NamedTuple):
@@ -58,6 +59,10 @@ def find_ref_faults(refs: Sequence[dict],
             yield Fault('annotation named twice',
                         f'{where} names annotation {twice} twice.', split,
                         True)
+        contradiction = find_contradiction(ref, annotations_of(ref, path))
+        if general and contradiction is not None:
+            yield Fault('no_target that contradicts ann_id',
+                        f'{where} {contradiction}.', split)
         if not is_note(ref.get('category_id')):
             yield Fault(
                 'category_id that is no number',
@@ -73,8 +78,11 @@ def find_ref_faults(refs: Sequence[dict],
                 name = show_id(sentence.get('sent_id'))
                 yield Fault(kind, f'{where}: sentence {name} {what}.', split)
     yield from _duplicates(refs, path)
-    tested = {x['image_id'] for x in refs if is_held_out(x['split'])}
-    trained = {x['image_id'] for x in refs if x['split'] == 'train'}
+    tested = {
+        id_key(x['image_id'])
+        for x in refs if is_held_out(x['split'])
+    }
+    trained = {id_key(x['image_id']) for x in refs if x['split'] == 'train'}
     if tested & trained:
         # RefCOCOg's Google split is made so.
         yield Fault(
@@ -85,7 +93,7 @@ def find_ref_faults(refs: Sequence[dict],
 
 def repeated(values: Iterable[Any]) -> list[Any]:
     """The ids that occur more than once."""
-    counts = Counter(filter(is_id, values))
+    counts = Counter(map(id_key, filter(is_id, values)))
     return [x for x, n in counts.items() if n > 1]
 
 
@@ -120,7 +128,7 @@ def _duplicates(refs: Sequence[dict], path: str) -> Iterator[Fault]:
                     for x in ref['sentences']]
     }
     for what, pairs in split_of.items():
-        known = {x: split for x, split in pairs if is_id(x)}
+        known = {id_key(x): split for x, split in pairs if is_id(x)}
         for twice in repeated(known_id for known_id, _ in pairs):
             yield Fault(f'duplicate {what}',
                         f'{path} has {what} {twice} more than once.',

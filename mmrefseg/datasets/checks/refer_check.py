@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..annotation_store import AnnotationStore
-from ..field_checks import is_note
+from ..field_checks import id_key, is_note
 from ..grefcoco import GRefCOCODataset
 from ..refcoco import RefCOCODataset
 from ..refer_files import (ALL_NAMES, annotations_of, list_refs_files,
-                           load_refs, read_instances)
+                           load_refs, other_names, read_instances)
 from ..rrefcoco import RRefCOCODataset
 from ..transforms import LoadRefImage
 from .mask_faults import find_mask_faults
@@ -23,7 +23,8 @@ from .refer_counts import (SplitCount, count_splits, differs, known_counts,
                            split_by_of)
 
 # Where images usually are, seen from the folder of the annotations.
-_IMAGE_FOLDERS = ('images', 'train2014', '../train2014', '../images/train2014',
+_IMAGE_FOLDERS = ('images', 'train2014', '../train2014', 'train2017',
+                  '../train2017', '../images/train2014',
                   '../images/mscoco/images/train2014',
                   '../images/mscoco/train2014', '../images', 'saiapr_tc-12',
                   '../images/saiapr_tc-12')
@@ -139,8 +140,8 @@ def _check_refs_file(folder: str, name: str, images: str | None,
         for twice in repeated(ids):
             report.add(f'duplicate {what} id',
                        f'{ann_file} has {what} {twice} twice.')
-    found_images = {x['id']: x for x in records}
-    annotations = {x['id']: x for x in kept}
+    found_images = {id_key(x['id']): x for x in records}
+    annotations = {id_key(x['id']): x for x in kept}
     _check_masks(report, refs, ids_of, found_images, annotations, ann_file)
     place = _check_images(report, refs, found_images, folder, images,
                           read_images)
@@ -176,7 +177,7 @@ def _load_splits(report: RefsReport, kind: type[RefCOCODataset],
         return
     if kind is GRefCOCODataset:  # as its configs have it
         kwargs.update(empty_sentences='skip')
-    said: dict[str, list[str]] = {}
+    refusals: dict[str, list[str]] = {}
     for split in report.counts:
         if split in known:
             continue
@@ -185,12 +186,12 @@ def _load_splits(report: RefsReport, kind: type[RefCOCODataset],
                 # read once, so not worth to be packed
                 kind(split=split, serialize_data=False, **kwargs)
         except Exception as error:  # a fault, whatever it is
-            said.setdefault(str(error), []).append(split)
-    for error, splits in said.items():
+            refusals.setdefault(str(error), []).append(split)
+    for refusal, splits in refusals.items():
         whole = len(splits) == len(report.counts) > 1
-        for split in [None] if whole else splits:
+        for part in [None] if whole else splits:
             report.add('cannot be loaded',
-                       f'{kind.__name__} refuses it: {error}', split)
+                       f'{kind.__name__} refuses it: {refusal}', part)
 
 
 @contextmanager
@@ -228,20 +229,20 @@ def _check_masks(report: RefsReport, refs: Sequence[dict],
     checked = set()
     for ref, ids in zip(refs, ids_of):
         where, split = f'Ref {ref["ref_id"]}', ref['split']
-        image = images.get(ref['image_id'])
+        image = images.get(id_key(ref['image_id']))
         if image is None:
             report.add(
                 'missing image record', f'{where} speaks of image '
                 f'{ref["image_id"]}, which {ann_file} does not have.', split)
         for ann_id in ids:
-            ann = annotations.get(ann_id)
+            ann = annotations.get(id_key(ann_id))
             if ann is None:
                 report.add(
                     'missing annotation', f'{where} speaks of annotation '
                     f'{ann_id}, which {ann_file} does not have.', split)
                 continue
             lies_in = ann.get('image_id', ref['image_id'])
-            if lies_in != ref['image_id']:
+            if id_key(lies_in) != id_key(ref['image_id']):
                 report.add(
                     'annotation of another image', f'{where} speaks of image '
                     f'{ref["image_id"]}, but its annotation {ann_id} lies in '
@@ -273,9 +274,14 @@ def find_image_folder(folder: str, names: Sequence[str]) -> str | None:
     """The first of the usual places that has one of some images."""
     for place in _IMAGE_FOLDERS:
         path = osp.normpath(osp.join(folder, place))
-        if any(osp.exists(osp.join(path, name)) for name in names):
+        if any(_find_image(osp.join(path, name)) for name in names):
             return path
     return None
+
+
+def _find_image(path: str) -> str | None:
+    """The path of an image, under whichever of COCO's names it is there."""
+    return next(filter(osp.isfile, [path, *other_names(path)]), None)
 
 
 def _check_images(report: RefsReport, refs: Sequence[dict],
@@ -283,8 +289,8 @@ def _check_images(report: RefsReport, refs: Sequence[dict],
                   read: bool) -> str | None:
     """Looks at them, and gives the folder where they are."""
     spoken_of = {  # and by a ref of which split
-        ref['image_id']: ref['split']
-        for ref in reversed(refs) if ref['image_id'] in images
+        id_key(ref['image_id']): ref['split']
+        for ref in reversed(refs) if id_key(ref['image_id']) in images
     }
     names = [images[i]['file_name'] for i in spoken_of]
     if place is None:
@@ -299,6 +305,7 @@ def _check_images(report: RefsReport, refs: Sequence[dict],
     for image_id, split in spoken_of.items():
         record = images[image_id]
         path = osp.join(place, record['file_name'])
+        path = _find_image(path) or path
         if not osp.isfile(path):
             report.add('missing image', f'Image {path} does not exist.', split)
         elif not os.path.getsize(path):
@@ -310,10 +317,12 @@ def _check_images(report: RefsReport, refs: Sequence[dict],
             except (ValueError, OSError) as error:
                 report.add('unreadable image', str(error), split)
                 continue
-            said = record['height'], record['width']
-            if tuple(size) != said:
+            height, width = record['height'], record['width']
+            if tuple(size) != (height, width):
                 report.add(
                     'image of another size',
                     f'Image {path} is {size[0]} x {size[1]} (height x width), '
-                    f'but annotated as {said[0]} x {said[1]}.', split)
+                    f'but annotated as {height} x {width}: use the images '
+                    'that were annotated, or load with '
+                    'size_mismatch="resize".', split)
     return place

@@ -1,15 +1,19 @@
 # Licensed under the Apache License, Version 2.0.
 """Loading of images and masks; what cannot be read says so."""
 
-
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine import fileio
 
+from mmrefseg.fileio.images import find_excess, find_truncation, read_size
+from mmrefseg.fileio.mask_images import choose_pixels, read_mask
+from mmrefseg.fileio.masks import rasterize
 from mmrefseg.registry import TRANSFORMS
-from .masks import rasterize, read_mask
-from .truncation import find_excess, find_truncation, read_size
+
+# How much the shapes of an image and of its mask may differ for the one to be
+# scaled to the other: more is another image, or one that was turned.
+_MAX_DISTORTION = 0.02
 
 
 def _origin(results: dict) -> str:
@@ -112,19 +116,23 @@ class LoadRefImage(LoadImageFromFile):
 class LoadRefMask(BaseTransform):
     """Draw the mask of the object that the sentence means.
 
-    Of a sentence that is marked as meaning nothing (``no_target``) the mask
-    is empty; any other empty mask is an error.
+    Of a no-target sentence (``no_target``) the mask is empty; any other empty
+    mask is an error.
 
     It has the size of the image file (``ori_shape``), so it stands before
     ``Resize`` in training, where it is resized with the image, and after it
     in testing, where masks are compared at the original size.
 
     Required keys: ``segmentation`` (polygons, a COCO RLE or a list of them,
-    or the path of a mask file), ``ori_shape``. Optional keys: ``height`` and
-    ``width``, the image's size by the annotations, compared with
-    ``ori_shape``; ``no_target`` (bool). Modified keys: ``gt_seg_map`` (``H x
-    W``, uint8, 1 on the object and 0 elsewhere), ``seg_fields``
-    (``gt_seg_map`` is appended, by which ``Resize`` knows it).
+    the path of a mask file, or an ``H x W`` array), ``ori_shape``. Optional
+    keys, which a dataset adds: ``height`` and ``width``, the image's size by
+    the annotations, compared with ``ori_shape``; ``size_mismatch`` ('resize':
+    a mask of another size is scaled to the image); ``mask_value`` and
+    ``mask_threshold``, which pixels of a mask file or an array are the object
+    (see :func:`~mmrefseg.fileio.mask_images.read_mask`); ``no_target``
+    (bool). Modified keys: ``gt_seg_map`` (``H x W``, uint8, 1 on the object
+    and 0 elsewhere), ``seg_fields`` (``gt_seg_map`` is appended, by which
+    ``Resize`` knows it).
 
     Args:
         backend_args (dict, optional): File backend of mask files, see
@@ -132,9 +140,15 @@ class LoadRefMask(BaseTransform):
 
     Raises:
         FileNotFoundError: The mask file does not exist.
-        ValueError: The mask is damaged, of another size than the image, or
-            nothing of it lies in the image though the sentence means
-            something.
+        ValueError: The mask is damaged, of another size than the image, has
+            several values of which none is said to be the object, or nothing
+            of it lies in the image though the sentence has a target.
+
+    Example:
+        >>> square = [[1, 1, 3, 1, 3, 3, 1, 3]]
+        >>> item = dict(ori_shape=(4, 5), segmentation=square)
+        >>> LoadRefMask()(item)['gt_seg_map'].sum()
+        np.uint64(4)
     """
 
     def __init__(self, *, backend_args: dict | None = None) -> None:
@@ -142,56 +156,91 @@ class LoadRefMask(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add the mask to ``results``."""
-        height, width = results['ori_shape'][:2]
+        if 'ori_shape' not in results:
+            raise ValueError('LoadRefMask needs the size of the image: put '
+                             'LoadRefImage before it in the pipeline.')
+        size: tuple[int, int] = tuple(results['ori_shape'][:2])
+        annotated = results.get('height', size[0]), results.get(
+            'width', size[1])
         image = results.get('img_path', 'the given image')
         name = f'The mask in {image}{_origin(results)}'
-        said = results.get('height', height), results.get('width', width)
-        if said != (height, width):
-            raise ValueError(
-                f'{name} does not fit: the annotations say that the image is '
-                f'{said[0]} x {said[1]} (height x width), but the file is '
-                f'{height} x {width}; use the images that were annotated (an '
-                'EXIF orientation is not applied, see LoadRefImage).')
-        segmentation = results['segmentation']
-        nothing = results.get('no_target', False)
-        if nothing:
-            mask = np.zeros((height, width), dtype=np.uint8)
-        elif isinstance(segmentation, str):
-            mask = self._read(segmentation, results, (height, width))
+        _check_size(
+            f'{name} does not fit: the annotations say that the image is',
+            annotated, size, results,
+            'use the images that were annotated (an EXIF orientation is not '
+            'applied, see LoadRefImage)')
+        if results.get('no_target', False):
+            mask = np.zeros(size, dtype=np.uint8)
         else:
-            try:
-                mask = rasterize(segmentation, height, width)
-            except ValueError as error:
-                raise ValueError(f'{name} cannot be drawn: {error}; correct '
-                                 'the annotation.') from None
-        if not nothing and not mask.any():
-            raise ValueError(
-                f'{name} is empty: nothing of its segmentation lies in the '
-                f'image of {height} x {width} (height x width); correct the '
-                'annotation or remove it.')
+            mask = self._draw(results, name, annotated, size)
+            if not mask.any():
+                raise ValueError(
+                    f'{name} is empty: nothing of its segmentation lies in '
+                    f'the image of {size[0]} x {size[1]} (height x width)' +
+                    (f' as {results["mask_value"]} (mask_value)'
+                     if 'mask_value' in results else '') +
+                    '; correct the annotation or remove it.')
         results['gt_seg_map'] = mask
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
 
-    def _read(self, path: str, results: dict,
+    def _draw(self, results: dict, name: str, annotated: tuple[int, int],
               size: tuple[int, int]) -> np.ndarray:
-        name = f'Mask file {path}{_origin(results)}'
-        content = _read_file(path, name,
-                             'correct its path or data_prefix.mask_path',
-                             self.backend_args)
-        found = read_size(content)
-        # Before anything is decoded: a small file can say that it is large.
-        if found not in (None, size):
-            image = results.get('img_path', 'the given image')
-            raise ValueError(
-                f'{name} is {found[0]} x {found[1]} (height x width), but '
-                f'image {image} is {size[0]} x {size[1]}: the two must have '
-                'the same size.')
+        """The mask, scaled to ``size`` where that is wanted."""
+        segmentation = results['segmentation']
+        choice = dict(
+            value=results.get('mask_value'),
+            threshold=results.get('mask_threshold'))
+        if isinstance(segmentation, str):
+            name = f'Mask file {segmentation}{_origin(results)}'
+            content = _read_file(segmentation, name,
+                                 'correct its path or data_prefix.mask_path',
+                                 self.backend_args)
+            # Before anything is decoded: a small file can say that it is
+            # large.
+            _check_size(f'{name} is',
+                        read_size(content) or size, size, results,
+                        'the two must have the same size')
         try:
-            return read_mask(content)
+            if isinstance(segmentation, str):
+                mask = read_mask(content, **choice)
+            elif isinstance(segmentation, np.ndarray):
+                mask = choose_pixels(segmentation, **choice)
+            else:
+                mask = rasterize(segmentation, *annotated)
         except ValueError as error:
-            raise ValueError(
-                f'{name} is no usable mask: {error}.') from None
+            if isinstance(segmentation, (str, np.ndarray)):
+                raise ValueError(f'{name} {error}.') from None
+            raise ValueError(f'{name} cannot be drawn: {error}; correct the '
+                             'annotation.') from None
+        _check_size(f'{name} is', mask.shape, size, results,
+                    'the two must have the same size')
+        if mask.shape != size:
+            mask = mmcv.imresize(mask, size[::-1], interpolation='nearest')
+        return mask
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(backend_args={self.backend_args})'
+
+
+def _check_size(what: str, found: tuple[int, ...], size: tuple[int, int],
+                results: dict, remedy: str) -> None:
+    """Refuse a mask that neither has the size of its image nor may be scaled
+    to it."""
+    if found == size:
+        return
+    one, other = found[0] * size[1], found[1] * size[0]
+    alike = abs(one - other) <= _MAX_DISTORTION * max(one, other)
+    if results.get('size_mismatch') == 'resize':
+        if alike:
+            return
+        remedy += (', and the shapes differ by more than '
+                   f'{_MAX_DISTORTION:.0%}, which size_mismatch="resize" does '
+                   'not mend')
+    elif alike:
+        remedy += (', or let the dataset scale the mask to the image with '
+                   'size_mismatch="resize"')
+    raise ValueError(
+        f'{what} {found[0]} x {found[1]} (height x width), but the file of '
+        f'image {results.get("img_path", "the given image")} is '
+        f'{size[0]} x {size[1]}: {remedy}.')
