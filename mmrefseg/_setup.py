@@ -3,13 +3,10 @@
 and config inheritance across packages (``mmrefseg::...``) is made to work."""
 
 import contextlib
-import io
-import re
-import sys
 import warnings
-from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 from packaging.version import Version
@@ -38,21 +35,11 @@ _INSTALL_OFFICIAL = {
     'mmseg': 'pip install "mmsegmentation>=1.2.0"',
 }
 
-# What mmseg, mmcv and mmengine print and warn of though nothing is wrong.
-_NOISE_PRINTED = re.compile(r'^Could not import OneDL\n', re.MULTILINE)
-_NOISE_WARNED = (r'Fail to import ``MultiScaleDeformableAttention``',
-                 'pkg_resources is deprecated as an API',
-                 # mmseg's advice, which LAVT does not follow: it aligns
-                 # corners and weighs classes, and no label is ignored here.
-                 'When align_corners=True, the output would more aligned',
-                 'Default ``avg_non_ignore`` is False')
-
-
 def _installed() -> dict[str, Version]:
     """Versions of the OpenMMLab distributions in this environment, by name."""
     names = [dist.name for dists in _MODULES.values() for dist in dists]
     found = {}
-    for name in names + ['mmcv-lite']:
+    for name in [*names, 'mmcv-lite', 'mmpretrain', 'onedl-mmpretrain']:
         try:
             found[name] = Version(metadata.version(name))
         except metadata.PackageNotFoundError:
@@ -125,12 +112,10 @@ def check_dependencies() -> None:
 
 
 def register_package() -> None:
-    """Let configs inherit from ``mmrefseg::...`` and ``mmseg::...``, and
-    checkpoints load without running anything that they ask for."""
+    """Let configs inherit from ``mmrefseg::...``, and from ``mmseg::...``
+    where the maintained packages bring it. Nothing else of MMEngine changes.
+    """
     from mmengine.config.utils import MODULE2PACKAGE
-
-    from ._safe_globals import (allow_checkpoint_globals,
-                                guard_checkpoint_loaders)
 
     # MMEngine looks the distribution up and joins its location with the name
     # of the module, which fails for an editable install (official MMEngine)
@@ -138,56 +123,32 @@ def register_package() -> None:
     # distribution it takes the folder of the module of that name instead:
     # that of this very package.
     MODULE2PACKAGE['mmrefseg'] = 'mmrefseg.version'
+    _link_configs()
 
-    # MMEngine knows mmseg by its official distribution only.
-    for dist in _MODULES['mmseg']:
-        try:
-            metadata.version(dist.name)
-        except metadata.PackageNotFoundError:
-            continue
-        MODULE2PACKAGE['mmseg'] = dist.name
-        break
+    # MMEngine knows others by their official distributions only: a name is
+    # set right where that distribution is not there and its twin is.
+    installed = _installed()
+    for module, maintained in (('mmseg', 'onedl-mmsegmentation'),
+                               ('mmpretrain', 'onedl-mmpretrain')):
+        if (maintained in installed
+                and MODULE2PACKAGE.get(module) not in installed):
+            MODULE2PACKAGE[module] = maintained
+
+
+def _link_configs() -> None:
+    """Do for a checkout on ``PYTHONPATH`` what installing does: its configs
+    are found in ``mmrefseg/.mim``."""
+    package = Path(__file__).resolve().parent
+    mim, root = package / '.mim', package.parent
+    if (mim / 'model-index.yml').exists() or not (root / 'setup.py').exists():
+        return
     try:
-        metadata.version('onedl-mmpretrain')
-        MODULE2PACKAGE['mmpretrain'] = 'onedl-mmpretrain'
-    except metadata.PackageNotFoundError:
-        pass
-
-    # These come up wherever mmcv and mmengine are used first.
-    for message in _NOISE_WARNED:
-        warnings.filterwarnings('ignore', message=message)
-    allow_checkpoint_globals()
-    guard_checkpoint_loaders()
-
-
-class _NoiseFilter(io.TextIOBase):
-    """Passes text on to a stream, but for the lines known to be noise."""
-
-    def __init__(self, stream) -> None:
-        self.stream = stream
-        self.line = ''
-
-    def write(self, text: str) -> int:
-        self.line += text
-        if self.line.endswith('\n'):
-            self.flush()
-        return len(text)
-
-    def flush(self) -> None:
-        self.stream.write(_NOISE_PRINTED.sub('', self.line))
-        self.stream.flush()
-        self.line = ''
-
-
-@contextlib.contextmanager
-def quiet_imports() -> Iterator[None]:
-    """Leave out the line that mmseg prints when its data sets are imported.
-
-    Everything else is printed as ever.
-    """
-    noise_filter = _NoiseFilter(sys.stdout)
-    with contextlib.redirect_stdout(noise_filter):
-        try:
-            yield
-        finally:
-            noise_filter.flush()
+        mim.mkdir(exist_ok=True)
+        for name in ('configs', 'tools', 'model-index.yml'):
+            with contextlib.suppress(FileExistsError):
+                (mim / name).symlink_to(Path('..', '..', name))
+    except OSError as error:
+        warnings.warn(
+            f'The configs of {root} cannot be linked into {mim} ({error}), so '
+            "'mmrefseg::...' will not be found: run `pip install -e .` there.",
+            stacklevel=2)

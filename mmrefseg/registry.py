@@ -8,13 +8,14 @@ that climbs to a parent registry imports nothing, so without this a config
 would find ``FCNHead`` only if somebody had imported ``mmseg.models`` before.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 from mmengine.registry import Registry as _Registry
 from mmseg import registry as mmseg
-
-from ._setup import quiet_imports
 
 __all__ = [
     'DATASETS', 'DATA_SAMPLERS', 'EVALUATOR', 'HOOKS', 'INFERENCERS',
@@ -33,39 +34,48 @@ class UnknownTypeError(KeyError):
         return str(self.args[0])
 
 
+# What MMEngine's builders say of it.
+_NOT_FOUND = re.compile(r"'?([\w.]+)'? is not in the (\w+)::([\w ]+) registry")
+
+
+@contextmanager
+def explain_unknown_types() -> Iterator[None]:
+    """Within it, an unknown name in a registry of ours is answered with the
+    nearest known ones, whichever registry of MMEngine builds the part.
+
+    It also serves as a decorator, ``@explain_unknown_types()``.
+
+    Raises:
+        UnknownTypeError: In place of MMEngine's KeyError.
+    """
+    try:
+        yield
+    except KeyError as error:
+        found = _NOT_FOUND.search(str(error))
+        if isinstance(error, UnknownTypeError) or found is None:
+            raise
+        key, scope, name = found.groups()
+        for part in _ALL:
+            if scope == part.scope and name == part.name:
+                raise UnknownTypeError(part._unknown(key)) from None
+        raise
+
+
 class Registry(_Registry):
     """A registry that answers an unknown name with the nearest known ones.
 
-    Everything else is as in MMEngine. Its builders ask the registry by
-    :meth:`get` and raise a KeyError when that returns None; here :meth:`get`
-    raises it itself, since only the registry knows its names.
+    Everything else is as in MMEngine: :meth:`get` returns None for it, and
+    :meth:`build` raises a KeyError.
     """
 
-    def get(self, key: str) -> type | None:
-        """Find a registered class or function.
-
-        Args:
-            key (str): Its name, with or without a scope (``'FCNHead'``,
-                ``'mmseg.FCNHead'``), or its full path.
-
-        Returns:
-            type | Callable: What is registered under the name.
+    def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
+        """Build a part of a config; see MMEngine.
 
         Raises:
-            UnknownTypeError: If nothing is (a KeyError).
+            UnknownTypeError: Its type is registered nowhere (a KeyError).
         """
-        found = super().get(key)
-        if found is None:
-            raise UnknownTypeError(self._unknown(key))
-        return found
-
-    def __contains__(self, key: str) -> bool:
-        return super().get(key) is not None
-
-    def import_from_location(self) -> None:
-        if not self._imported:
-            with quiet_imports():
-                super().import_from_location()
+        with explain_unknown_types():
+            return super().build(cfg, *args, **kwargs)
 
     def _unknown(self, key: str) -> str:
         """The message for a name that is registered nowhere."""
@@ -117,12 +127,17 @@ def _nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[lower] for lower in near]
 
 
+_ALL: list[Registry] = []
+
+
 def _child(parent: _Registry, *locations: str) -> Registry:
-    return Registry(
-        parent.name,
-        parent=parent,
-        scope='mmrefseg',
-        locations=list(locations))
+    _ALL.append(
+        Registry(
+            parent.name,
+            parent=parent,
+            scope='mmrefseg',
+            locations=list(locations)))
+    return _ALL[-1]
 
 
 _MODELS = ('mmseg.models', 'mmrefseg.models')

@@ -17,6 +17,7 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import RUNNERS
 
 AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
@@ -238,6 +239,7 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: Ready for ``train()``, ``val()`` or ``test()``.
     """
+    secure_checkpoint_loading()
     prepare_distributed(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)

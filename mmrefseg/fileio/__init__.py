@@ -3,8 +3,11 @@
 
 from .atomic import TEMPORARY_SUFFIX, AtomicLocalBackend, write_atomically
 from .plain_pickle import PlainPickleError, loads_plain_pickle
+from .secure_checkpoints import (load_plain_checkpoint,
+                                 secure_checkpoint_loading)
 
 __all__ = [
     'AtomicLocalBackend', 'PlainPickleError', 'TEMPORARY_SUFFIX',
-    'loads_plain_pickle', 'write_atomically'
+    'load_plain_checkpoint', 'loads_plain_pickle', 'secure_checkpoint_loading',
+    'write_atomically'
 ]

@@ -1,18 +1,19 @@
 # Licensed under the Apache License, Version 2.0.
-"""Checkpoints are read without running anything that a file asks for.
+"""Checkpoints read without running anything that a file asks for.
 
 PyTorch's ``weights_only`` admits tensors and plain containers. A checkpoint of
 MMEngine also holds the history of the logged numbers (``HistoryBuffer``),
 which is made of NumPy arrays and scalars: they are plain data too and are
-declared so here. Nothing else becomes loadable, and MMEngine's own loaders,
-which fall back to running the file, are kept from doing so.
+admitted here, while one of our functions reads a file and not otherwise.
 """
 
 import functools
 import os
 import os.path as osp
 import pickle
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,14 +62,22 @@ def _is_strict() -> bool:
     return digit_version(torch.__version__) >= digit_version('2.6.0')
 
 
-def allow_checkpoint_globals() -> None:
-    """Declare the plain data of MMEngine's checkpoints safe to load."""
+# What PyTorch admits is a setting of the process.
+_lock = threading.RLock()
+
+
+@contextmanager
+def _admitted() -> Iterator[None]:
+    """Within it, ``weights_only`` admits the plain data of MMEngine's
+    checkpoints."""
+    admit = nullcontext()
     if _is_strict():
         # Each with its name: the maintained MMEngine lists some of them
-        # without while it loads a checkpoint, and takes what it listed away
-        # afterwards.
-        torch.serialization.add_safe_globals(
+        # without while it loads a checkpoint, and takes what it listed away.
+        admit = torch.serialization.safe_globals(
             [(kind, name) for name, kind in _allowed_globals().items()])
+    with _lock, admit:
+        yield
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -121,7 +130,8 @@ def load_plain_checkpoint(path: str,
     if not strict:
         how = dict(weights_only=False, pickle_module=_PLAIN_PICKLE)
     try:
-        return torch.load(path, map_location=map_location, **how)
+        with _admitted():
+            return torch.load(path, map_location=map_location, **how)
     except pickle.UnpicklingError as error:
         raise ValueError(_refusal(path, error)) from error
     except Exception as error:  # zip, torch and pickle have their own
@@ -144,9 +154,8 @@ def _refusal(path: str, error: Exception) -> str:
             '--trusted.')
 
 
-def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Read a checkpoint for MMEngine; takes the place of its own reader of
-    local files, which runs a file that is not plain."""
+def _load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Reader of local files for MMEngine."""
     filename = osp.expanduser(filename)
     if not osp.isfile(filename):
         raise FileNotFoundError(
@@ -161,33 +170,49 @@ def _guarded(loader: Callable) -> Callable:
     @functools.wraps(loader)
     def load(filename: str, *args: Any, **kwargs: Any) -> Any:
         name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-        before = os.environ.get(name)
-        os.environ[name] = '1'
-        try:
-            return loader(filename, *args, **kwargs)
-        except pickle.UnpicklingError as error:
-            raise ValueError(_refusal(filename, error)) from error
-        finally:
-            if before is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = before
+        with _admitted():  # and the lock, for the environment
+            before = os.environ.get(name)
+            os.environ[name] = '1'
+            try:
+                return loader(filename, *args, **kwargs)
+            except pickle.UnpicklingError as error:
+                raise ValueError(_refusal(filename, error)) from error
+            finally:
+                if before is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = before
 
-    load._is_guarded = True
+    vars(load)['_is_guarded'] = True
     return load
 
 
-def guard_checkpoint_loaders() -> None:
-    """Keep MMEngine from running what a checkpoint asks for.
+def secure_checkpoint_loading() -> None:
+    """Keep MMEngine from running what a checkpoint asks for, from now on and
+    in the whole process.
 
     The maintained MMEngine reads a file a second time, without
     ``weights_only``, when the first time was refused; the official one leaves
     it to PyTorch, which before 2.6 runs it. ``load_from``, ``resume``,
     ``init_cfg`` and :func:`mmengine.runner.load_checkpoint` all come here.
+
+    Our commands call it (:mod:`mmrefseg.engine.launch`). A program that uses
+    MMEngine's Runner by itself calls it once, or sets the environment
+    variable ``MMREFSEG_SECURE_CHECKPOINTS=1``, by which ``import mmrefseg``
+    does. ``init_model`` and ``RefSegInferencer`` need no such setting: they
+    read files by :func:`load_plain_checkpoint`.
+
+    Example:
+        >>> import subprocess, sys
+        >>> code = (
+        ...     'from mmrefseg.fileio import secure_checkpoint_loading;'
+        ...     'secure_checkpoint_loading()')
+        >>> subprocess.run([sys.executable, '-c', code]).returncode
+        0
     """
     from mmengine.runner.checkpoint import CheckpointLoader
     for prefix, loader in list(CheckpointLoader._schemes.items()):
         if prefix and not getattr(loader, '_is_guarded', False):
             CheckpointLoader.register_scheme(
                 prefix, _guarded(loader), force=True)
-    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme('', _load_from_local, force=True)
