@@ -16,7 +16,7 @@ from .swin_weights import load_swin_weights
 
 @MODELS.register_module()
 class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
-    """Swin Transformer whose stages listen to a sentence.
+    """Swin Transformer with language fused in between its stages.
 
     After the blocks of stage i: ``F_i, Q_i = fusion_i(V_i, language)``; all
     stages but the last pass ``V_i + gate_i(F_i, V_i)`` on to patch merging.
