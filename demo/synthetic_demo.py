@@ -46,7 +46,7 @@ def load_config(args: argparse.Namespace) -> Config:
     for name in ('train', 'val', 'test'):
         cfg[f'{name}_dataloader'].dataset.data_root = args.data_root
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     return cfg
 
 

@@ -18,6 +18,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmrefseg.registry import RUNNERS
+from .options import merge_options
 
 AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
 
@@ -51,7 +52,7 @@ def load_config(path: str,
     cfg = Config.fromfile(path)
     cfg.launcher = launcher
     if options:
-        cfg.merge_from_dict(options)
+        merge_options(cfg, options)
     name = osp.splitext(osp.basename(path))[0]
     cfg.work_dir = work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', name)

@@ -54,7 +54,7 @@ def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmrefseg'))
     complexity = count_complexity(
         cfg.model,
