@@ -18,6 +18,8 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mmrefseg.datasets.synthetic import make_synthetic_refs
+from mmrefseg.engine.options import merge_options
+from mmrefseg.engine.work_dir import lock_work_dir
 from mmrefseg.visualization import draw_panels
 from mmrefseg.visualization.browse import spread
 
@@ -89,6 +91,7 @@ def main() -> None:
     # the test below would repeat the validation of the last iteration
     cfg.train_cfg.val_begin = cfg.train_cfg.max_iters + 1
 
+    lock_work_dir(cfg.work_dir)
     runner = Runner.from_cfg(cfg)
     start = time.perf_counter()
     runner.train()

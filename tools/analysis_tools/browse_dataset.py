@@ -13,7 +13,7 @@ import os.path as osp
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import DATASETS
 from mmrefseg.visualization import browse_dataset
 

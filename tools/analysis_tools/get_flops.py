@@ -17,6 +17,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 from mmrefseg.apis.analysis.complexity import count_complexity
+from mmrefseg.engine.options import merge_options
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:

@@ -10,7 +10,7 @@ import argparse
 
 from mmengine.config import Config, DictAction
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.engine.options import merge_options
 
 
 def parse_args() -> argparse.Namespace:
