@@ -59,10 +59,10 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
         if first in read:
             _check_inside(option, before, after)
         else:
-            hint = _hint(first, read) or _where_used(before, read, first)
-            hint = ' or '.join('.'.join([name, *rest]) for name in hint)
-            _warn(f'{option} has no effect: no part of a run reads '
-                  f'{first!r}' + (f'. Set {hint} instead.' if hint else '.'))
+            places = _hint(first, read) or _where_used(before, read, first)
+            advice = ' or '.join('.'.join([x, *rest]) for x in places)
+            _warn(f'{option} has no effect: no part of a run reads {first!r}.'
+                  + (f' Set {advice} instead.' if advice else ''))
 
 
 def accepted_arguments(kind: type | str) -> tuple[set[str], bool]:
@@ -75,7 +75,7 @@ def accepted_arguments(kind: type | str) -> tuple[set[str], bool]:
         tuple[set[str], bool]: The names, and whether there are no others: it
         is False if the type is unknown or takes ``**kwargs`` of any name.
     """
-    found = [kind]
+    found: list = [kind]
     if isinstance(kind, str):
         # One name may stand in several registries.
         registries = [x for x in vars(registry).values()
@@ -116,7 +116,8 @@ def _check_inside(option: str, before: Any, after: Any) -> None:
         return
     if not isinstance(before, dict) or not isinstance(after, dict):
         return
-    kind, where = after.get('type'), '.'.join(place)
+    kind: Any = after.get('type')
+    where = '.'.join(place)
     known, closed = set(before), False
     if kind is not None:
         known, closed = accepted_arguments(kind)
