@@ -14,8 +14,8 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from torch.utils.data import Dataset
 
 from mmrefseg import fileio
-from mmrefseg.fileio import atomic
 from mmrefseg.engine.hooks import AtomicCheckpointHook, is_complete_checkpoint
+from mmrefseg.fileio import atomic
 
 
 class Data(Dataset):

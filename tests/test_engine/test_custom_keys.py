@@ -5,7 +5,6 @@ import pytest
 from mmengine.optim import build_optim_wrapper
 
 from mmrefseg.engine.optimizers import optim_wrapper_constructor
-
 from .test_optimizers import LR, WD, Model, build, settings
 
 # The same rules for all other parameters in both constructors.

@@ -48,7 +48,8 @@ def test_the_config_of_a_run_goes_on_in_its_folder(run, warned):
     assert not warned
 
 
-@pytest.mark.parametrize('text', [None, "_base_ = '../work_dirs/tiny/tiny.py'"])
+@pytest.mark.parametrize(
+    'text', [None, "_base_ = '../work_dirs/tiny/tiny.py'"])
 def test_a_copy_or_an_heir_does_not(run, warned, text):
     if text is None:
         shutil.copy(run, 'configs/mine.py')

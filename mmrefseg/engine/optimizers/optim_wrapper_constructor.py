@@ -73,21 +73,19 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         KeyError: When the groups are made, if a path fits no parameter.
 
     Example:
-        >>> from mmengine.optim import build_optim_wrapper
-        >>> from mmengine.registry import init_default_scope
-        >>> from torch import nn
-        >>> init_default_scope('mmrefseg')
-        >>> model = nn.ModuleDict(
-        ...     dict(backbone=nn.Linear(2, 2), head=nn.LayerNorm(2)))
-        >>> wrapper = build_optim_wrapper(
-        ...     model,
-        ...     dict(
-        ...         constructor='RefSegOptimWrapperConstructor',
-        ...         optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.05),
-        ...         paramwise_cfg=dict(lr_mult=dict(backbone=0.1))))
-        >>> [(group['lr'], group['weight_decay'])
-        ...  for group in wrapper.param_groups]
-        [(0.01, 0.0), (0.001, 0.05)]
+        >>> from mmrefseg.engine import RefSegOptimWrapperConstructor
+        >>> build = RefSegOptimWrapperConstructor(
+        ...     dict(optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.05)),
+        ...     dict(lr_mult={'backbone': 0.1, 'backbone.norm': 1.0}))
+        >>> build.paramwise_cfg['norm_decay_mult']
+        0.0
+
+    In a config::
+
+        optim_wrapper = dict(
+            constructor='RefSegOptimWrapperConstructor',
+            optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.05),
+            paramwise_cfg=dict(lr_mult={'backbone': 0.1}))
     """
 
     def __init__(self,
