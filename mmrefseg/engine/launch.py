@@ -19,6 +19,8 @@ from mmengine.runner import Runner
 
 from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import RUNNERS
+from .options import merge_options
+from .work_dir import choose_work_dir
 
 AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
 
@@ -34,9 +36,8 @@ def load_config(path: str,
         path (str): Path of the config file.
         options (dict, optional): Settings to be changed, their names with
             dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
-        work_dir (str, optional): Folder for logs and checkpoints. Without it
-            the config's own counts, and without that
-            ``work_dirs/<name of the config file>``.
+        work_dir (str, optional): Folder for logs and checkpoints, see
+            :func:`~mmrefseg.engine.work_dir.choose_work_dir`.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Returns:
@@ -50,12 +51,13 @@ def load_config(path: str,
             f'There is no config file {path}: give the path of a file, such '
             'as configs/<method>/<name>.py.')
     cfg = Config.fromfile(path)
+    options = options or {}
+    choose_work_dir(cfg, path, work_dir or options.get('work_dir'))
     cfg.launcher = launcher
     if options:
-        cfg.merge_from_dict(options)
-    name = osp.splitext(osp.basename(path))[0]
-    cfg.work_dir = work_dir or cfg.get('work_dir') or osp.join(
-        'work_dirs', name)
+        merge_options(cfg, options)
+    if work_dir:
+        cfg.work_dir = work_dir
     return cfg
 
 

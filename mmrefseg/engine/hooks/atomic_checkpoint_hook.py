@@ -117,8 +117,8 @@ class AtomicCheckpointHook(CheckpointHook):
         elif osp.isfile(wanted) and not is_complete_checkpoint(wanted):
             raise ValueError(
                 f'Cannot resume from {wanted}: the file is not a complete '
-                'checkpoint. Name an earlier one, or remove the name to resume '
-                'from the newest complete one of the work directory.')
+                'checkpoint. Name an earlier one, or remove the name to '
+                'resume from the newest complete one of the work directory.')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Refuse to resume from what does not hold the state of this run.
@@ -138,7 +138,8 @@ class AtomicCheckpointHook(CheckpointHook):
         advice = 'Use load_from without resume to start from its weights alone'
         if newest is not None and not osp.samefile(newest, path):
             advice = f'Resume from {newest}. {advice}'
-        raise ValueError(f'Cannot resume from {path}: it {obstacle}. {advice}.')
+        raise ValueError(
+            f'Cannot resume from {path}: it {obstacle}. {advice}.')
 
     def before_train(self, runner) -> None:
         """Choose the file backend and clear what a kill left behind."""
