@@ -1,9 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
-"""Predictions as a file, for tools of one's own."""
+"""A file of predictions for other tools."""
 
 import json
-import os
-import os.path as osp
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from pycocotools import mask as mask_utils
 
+from mmrefseg.fileio import write_atomically
 from mmrefseg.registry import METRICS
 from .sample_masks import predicted_mask
 
@@ -40,7 +39,7 @@ class PredictionDump(BaseMetric):
         self.out_file = out_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Note the predictions of one batch.
+        """Keep the predictions of one batch.
 
         Args:
             data_batch: Unused.
@@ -71,12 +70,13 @@ class PredictionDump(BaseMetric):
             results (list[dict]): The lines of all processes.
 
         Returns:
-            dict: Empty, there is nothing to measure.
+            dict: Empty: nothing is measured.
+
+        Raises:
+            OSError: The file cannot be written; an old one is kept.
         """
-        os.makedirs(osp.dirname(osp.abspath(self.out_file)), exist_ok=True)
-        with open(self.out_file, 'w', encoding='utf-8') as file:
-            for line in results:
-                file.write(json.dumps(line, default=_plain) + '\n')
+        lines = (json.dumps(line, default=_plain) + '\n' for line in results)
+        write_atomically(self.out_file, ''.join(lines).encode())
         return {}
 
 
