@@ -82,6 +82,12 @@ def resolve_convention(name: str | None = None, **given: Any) -> Convention:
     Raises:
         ValueError: If the name or a value is none of the choices, or if a
             value contradicts the name.
+
+    Example:
+        >>> from mmrefseg.evaluation.conventions import resolve_convention
+        >>> paper = resolve_convention('paper', thresholds=(0.5, 0.95))
+        >>> paper.eval_size, paper.precision_compare, paper.thresholds
+        ('input', '>', (0.5, 0.95))
     """
     preset = CONVENTIONS.get('default' if name is None else name)
     if preset is None:

@@ -32,6 +32,21 @@ class PredictionDump(BaseMetric):
         out_file (str): The file; an existing one is replaced.
         collect_device (str): Where results of several processes meet.
             Defaults to 'cpu'.
+
+    Example:
+        >>> import json, tempfile, torch
+        >>> from mmrefseg.evaluation import PredictionDump
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dump = PredictionDump(out_file=f'{folder}/predictions.jsonl')
+        ...     dump.process(None, [dict(
+        ...         pred_sem_seg=dict(data=torch.tensor([[[1, 1], [1, 0]]])),
+        ...         gt_sem_seg=dict(data=torch.tensor([[[1, 1], [0, 0]]])),
+        ...         img_path='a.png', text='upper row')])
+        ...     result = dump.evaluate(size=1)
+        ...     with open(dump.out_file) as file:
+        ...         line = json.loads(file.read())
+        >>> line['text'], line['height'], round(line['iou'], 2)
+        ('upper row', 2, 0.67)
     """
 
     def __init__(self, *, out_file: str, collect_device: str = 'cpu') -> None:

@@ -97,6 +97,7 @@ class ReferringIoUMetric(BaseMetric):
 
     Example:
         >>> import torch
+        >>> from mmengine.logging import MMLogger
         >>> from mmrefseg.evaluation import ReferringIoUMetric
         >>> true = torch.tensor([[[1, 1], [0, 0]]])
         >>> predicted = torch.tensor([[[1, 1], [1, 0]]])
@@ -104,7 +105,11 @@ class ReferringIoUMetric(BaseMetric):
         >>> metric.process(None, [
         ...     dict(pred_sem_seg=dict(data=predicted),
         ...          gt_sem_seg=dict(data=true), text='upper row')])
+        >>> logger = MMLogger.get_current_instance()
+        >>> level = logger.level
+        >>> logger.setLevel('ERROR')  # without the table
         >>> scores = metric.evaluate(size=1)
+        >>> logger.setLevel(level)
         >>> {key: round(value, 2) for key, value in scores.items()}
         {'oIoU': 66.67, 'mIoU': 66.67, 'P0.5': 100.0, 'P0.7': 0.0}
     """

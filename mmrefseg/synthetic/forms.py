@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What a sentence means: structured forms and their evaluation on a scene.
+"""Structured forms of sentences and their evaluation on a scene.
 
 A form is evaluated with three truth values. An object is *surely* meant when
 any sensible reading of the words takes it, *surely not* when none does, and
@@ -12,7 +12,6 @@ answer. Lengths are shares of the image's side.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
 
 from .scenes import SceneObject
 
@@ -76,7 +75,15 @@ class Related:
     landmark: Noun
 
 
-Form = Union[Noun, Located, Related]
+@dataclass(frozen=True)
+class Pair:
+    """Two objects, each named by itself."""
+    first: Noun
+    second: Noun
+
+
+Form = Noun | Located | Related
+AnyForm = Form | Pair
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def denote(form: Form, objects: Sequence[SceneObject]) -> Denotation:
     """Evaluates a form on the objects of a scene.
 
     Args:
-        form (Form): What was said.
+        form (Form): Structured form of a sentence.
         objects (Sequence[SceneObject]): All objects of the scene.
 
     Returns:

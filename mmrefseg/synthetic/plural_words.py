@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Words for several objects, and the vocabulary that covers them too."""
 
-
 import numpy as np
 
 from .forms import Noun, Related

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .forms import (PLACES, RELATIONS, SIDES, YES, Form, Located, Noun,
-                    Related, denote, related)
+from .forms import (PLACES, RELATIONS, SIDES, YES, AnyForm, Form, Located,
+                    Noun, Related, denote, related)
 from .scenes import SceneObject
 from .words import MAX_WORDS, word_form
 
@@ -23,10 +23,10 @@ _NEEDLESS = 0.1
 
 
 class Sentence(NamedTuple):
-    """A sentence, what it says and what sort of words it uses."""
+    """A sentence, the kind of its words and its structured form."""
     text: str
     kind: str
-    form: Form
+    form: AnyForm
 
 
 def name_object(rng: np.random.Generator, item: SceneObject,
@@ -46,7 +46,7 @@ def count_matches(noun: Noun, objects: Sequence[SceneObject]) -> int:
 def _appearance(rng: np.random.Generator, objects: Sequence[SceneObject],
                 target: int) -> Form | None:
     noun = name_object(rng, objects[target], (0.5, 0.5, 0.75, 0.75))
-    # One word that settles it alone is an easy sentence: seldom kept.
+    # A sentence of one word is easy: seldom kept.
     if len(noun) == 0 or (len(noun) == 1 and rng.random() < 0.6):
         return None
     return noun

@@ -1,6 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Words for the structured forms, and the vocabulary that covers them."""
 
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from .forms import Form, Located, Noun
 from .shapes import COLOURS, PATTERNS, SHAPES, SIZES
 
 MAX_WORDS = 14
+T = TypeVar('T')
 
 GENERIC = ('object', 'thing', 'shape', 'one')
 
@@ -60,7 +63,8 @@ _SYNONYMS = {'large': ('large', 'large', 'large', 'big')}
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 
 
-def pick(rng: np.random.Generator, items: tuple[str, ...]) -> str:
+def pick(rng: np.random.Generator, items: Sequence[T]) -> T:
+    """One of some items, each with the same chance."""
     return items[int(rng.random() * len(items))]
 
 
