@@ -33,7 +33,7 @@ _SEEN_ELSEWHERE = 0.7
 _PLURAL = 0.3
 _PAIR = 0.25
 # Attributes and places are named as often as in true sentences, so that the
-# words alone tell little.
+# words alone reveal little.
 _OF_APPEARANCE = (0.5, 0.5, 0.75, 0.75)
 _OF_PLACE = (0.15, 0.15, 0.5, 0.6)
 _OF_RELATION = (0.12, 0.12, 0.35, 0.85)
@@ -56,9 +56,9 @@ def _exchange(rng: np.random.Generator, noun: Noun,
     named = [key for key in _VALUES if getattr(noun, key) is not None]
     key = pick(rng, named)
     others = [x for x in _VALUES[key] if x != getattr(noun, key)]
-    seen = sorted({getattr(item, key) for item in objects} & set(others))
-    if seen and rng.random() < _SEEN_ELSEWHERE:
-        others = seen
+    present = sorted({getattr(item, key) for item in objects} & set(others))
+    if present and rng.random() < _SEEN_ELSEWHERE:
+        others = present
     return replace(noun, **{key: pick(rng, others)})
 
 
@@ -83,7 +83,7 @@ def _place(rng: np.random.Generator) -> str:
 def _missing(rng: np.random.Generator, item: SceneObject,
              objects: Sequence[SceneObject],
              chances: Sequence[float]) -> Noun | None:
-    """A noun that fits nothing, by one attribute of an object exchanged."""
+    """A noun that fits no object, by one exchanged attribute of an object."""
     noun = name_object(rng, item, chances)
     if len(noun) < 2:
         return None
@@ -95,7 +95,7 @@ def _missing(rng: np.random.Generator, item: SceneObject,
 
 def _wrong_attribute(rng: np.random.Generator,
                      objects: Sequence[SceneObject]) -> AnyForm | None:
-    """Nothing has all of the attributes; the rest may well be true."""
+    """No object has all of the attributes; the rest may be true."""
     index = int(rng.random() * len(objects))
     item = objects[index]
     how = pick(rng, ('appearance', 'place', 'relation'))
@@ -122,7 +122,7 @@ def _wrong_attribute(rng: np.random.Generator,
 
 
 def _is_elsewhere(place: str, item: SceneObject) -> bool:
-    """Whether an object, seen by itself, is clearly not at a place."""
+    """Whether an object alone is clearly not at a place."""
     if place == 'middle':
         x, y = item.centre
         return math.hypot(x - 0.5, y - 0.5) >= _OFF_MIDDLE
@@ -179,7 +179,7 @@ def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
         if isinstance(form, Pair):
             text = word_pair(rng, form.first, form.second)
         elif not isinstance(form, Located) and rng.random() < _PLURAL:
-            # However many are asked for, there are none.
+            # Any number is false: there are none.
             text = word_several(rng, form, pick(rng, (None, 2, 2, 3)))
         else:
             text = word_form(rng, form)
@@ -190,7 +190,7 @@ def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def describe_absent(rng: np.random.Generator,
                     objects: Sequence[SceneObject]) -> list[tuple]:
-    """Writes up to one sentence of each way to be wrong.
+    """Write up to one sentence for each kind of wrong detail.
 
     Args:
         rng (np.random.Generator): Source of all choices.

@@ -1,8 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Sentences for the objects of a scene.
 
-Forms are proposed at random, kept only when :func:`denote` says that they
-mean exactly the wanted object, and then put into words.
+Forms are proposed at random, kept only when the wanted object is their one
+target by :func:`denote`, and then put into words.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Sentence(NamedTuple):
 
 def name_object(rng: np.random.Generator, item: SceneObject,
                 chances: Sequence[float]) -> Noun:
-    """Names each of size, pattern, colour and shape with its chance."""
+    """Name each of size, pattern, colour and shape with its chance."""
     size, pattern, colour, shape = (rng.random(4) < chances).tolist()
     return Noun(item.size if size else None,
                 item.pattern if pattern else None,
@@ -97,12 +97,12 @@ _PROPOSE = dict(
 
 def find_sentence(rng: np.random.Generator, objects: Sequence[SceneObject],
                   target: int, kind: str) -> Sentence | None:
-    """Looks for a sentence of one kind that means exactly one object.
+    """Look for a sentence of one kind with exactly one target.
 
     Args:
         rng (np.random.Generator): Source of all choices.
         objects (Sequence[SceneObject]): All objects of the scene.
-        target (int): Index of the object to be meant.
+        target (int): Index of the target.
         kind (str): One of ``KINDS``.
 
     Returns:
@@ -120,7 +120,7 @@ def find_sentence(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def describe_scene(rng: np.random.Generator, objects: Sequence[SceneObject],
                    max_refs: int = 5) -> list[list[Sentence]]:
-    """Writes up to one sentence of each kind for the objects of a scene.
+    """Write up to one sentence of each kind for the objects of a scene.
 
     The rarest kind of a scene limits how many sentences of the others are
     kept, so that the kinds stay balanced without looking at other scenes.

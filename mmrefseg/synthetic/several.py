@@ -21,15 +21,15 @@ SeveralForm = Noun | Related | Pair
 
 def denote_several(form: AnyForm,
                    objects: Sequence[SceneObject]) -> Denotation:
-    """Evaluates a form that may mean several objects.
+    """Evaluate a form that may have several targets.
 
     Args:
         form (AnyForm): Structured form of a sentence.
         objects (Sequence[SceneObject]): All objects of the scene.
 
     Returns:
-        Denotation: Which objects are meant. A pair of which a part is not
-        exactly one object, or both are the same, is open.
+        Denotation: The targets. A pair of which a part is not exactly one
+        object, or both are the same, is open.
     """
     if not isinstance(form, Pair):
         return denote(form, objects)
@@ -69,7 +69,7 @@ _PROPOSE = dict(
 
 def find_several(rng: np.random.Generator, objects: Sequence[SceneObject],
                  how: str) -> Sentence | None:
-    """Looks for a sentence that surely means several objects, but not all.
+    """Look for a sentence whose targets are several objects, but not all.
 
     Args:
         rng (np.random.Generator): Source of all choices.
@@ -100,7 +100,7 @@ def describe_several(rng: np.random.Generator,
                      objects: Sequence[SceneObject],
                      max_groups: int = 2
                      ) -> dict[frozenset[int], list[Sentence]]:
-    """Writes sentences for some groups of objects of a scene.
+    """Write sentences for some groups of objects of a scene.
 
     Args:
         rng (np.random.Generator): Source of all choices.
@@ -108,8 +108,8 @@ def describe_several(rng: np.random.Generator,
         max_groups (int): At most this many groups.
 
     Returns:
-        dict[frozenset[int], list[Sentence]]: Sentences by the objects that
-        they mean, one or two of each group.
+        dict[frozenset[int], list[Sentence]]: Sentences by their
+        targets, one or two of each group.
     """
     found: dict[frozenset[int], list[Sentence]] = {}
     ways = list(_PROPOSE)

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Writes synthetic scenes in the layout of REFER or of gRefCOCO."""
+"""Files of synthetic scenes in the layout of REFER or of gRefCOCO."""
 
 import json
 import os
@@ -37,7 +37,7 @@ _IDS_PER_SPLIT = 1_000_000
 
 def build_scene(split: str, index: int, *, size: int,
                 seed: int) -> tuple[Scene, list[list[Sentence]], np.ndarray]:
-    """Builds one scene, a function of its arguments alone.
+    """Build one scene, a function of its arguments alone.
 
     Args:
         split (str): One of ``SPLITS``.
@@ -55,7 +55,7 @@ def build_scene(split: str, index: int, *, size: int,
     while True:
         scene = sample_scene(rng, size, STYLES[split])
         sentences = describe_scene(rng, scene.objects)
-        # A scene must offer a choice: two objects that are spoken of.
+        # A scene must offer a choice: two objects with sentences.
         if sum(map(bool, sentences)) >= 2:
             return scene, sentences, render(picture_rng, scene)
 
