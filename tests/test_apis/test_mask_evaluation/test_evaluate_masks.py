@@ -176,7 +176,7 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
                        'add input_size'):
         evaluate_masks(tests_of_image_4, folder, convention=settle('lavt'))
     with pytest.raises(ValueError, match='compares at the size of each image'
-                       '.*leave input_size away'):
+                       '.*remove input_size'):
         evaluate_masks(tests_of_image_4, folder, input_size=(130, 130))
     with pytest.raises(ValueError, match='input_size.*not 0 x 130'):
         evaluate_masks(
