@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmrefseg.fileio.mask_images import (check_choice, choose_pixels,
-                                         read_mask)
+from mmrefseg.fileio.mask_images import check_choice, choose_pixels, read_mask
 
 VOC = [0, 0, 0, 128, 0, 0, 0, 128, 0]
 
@@ -161,6 +160,17 @@ def test_several_values_are_refused_and_named(content, values):
 def test_a_value_says_which(name, value, expected):
     got = read_mask(SEVERAL[name][0], value=value)
     assert got.dtype == np.uint8 and (got == expected).all()
+
+
+def test_transparency_of_16_bits():
+    deep = np.dstack([RGB * np.uint16(257), np.uint16(FIRST * 65535)])
+    with pytest.raises(ValueError, match='transparent in places'):
+        read_mask(_opencv(deep))
+    deep[..., 3] = 65535
+    with pytest.raises(ValueError, match='#000080800000|#808000000000'):
+        read_mask(_opencv(deep))
+    deep[SECOND] = 0, 0, 0, 65535
+    assert (read_mask(_opencv(deep)) == FIRST).all()
 
 
 def test_a_threshold_says_from_where_on():

@@ -68,6 +68,11 @@ class LoadRefImage(LoadImageFromFile):
         FileNotFoundError: The file does not exist.
         ValueError: The file is empty, cut off, no image, or says that it
             has more pixels than Pillow takes for an attack.
+
+    Example:
+        >>> item = dict(img=np.zeros((40, 60, 3), np.uint8))
+        >>> LoadRefImage()(item)['ori_shape']
+        (40, 60)
     """
 
     def __init__(self,
@@ -147,8 +152,8 @@ class LoadRefMask(BaseTransform):
     Example:
         >>> square = [[1, 1, 3, 1, 3, 3, 1, 3]]
         >>> item = dict(ori_shape=(4, 5), segmentation=square)
-        >>> LoadRefMask()(item)['gt_seg_map'].sum()
-        np.uint64(4)
+        >>> int(LoadRefMask()(item)['gt_seg_map'].sum())
+        4
     """
 
     def __init__(self, *, backend_args: dict | None = None) -> None:
