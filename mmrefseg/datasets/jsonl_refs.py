@@ -32,8 +32,9 @@ class JSONLinesRefDataset(BaseRefDataset):
     ``mask_threshold``, which say what the object is, see
     :func:`~mmrefseg.fileio.mask_images.read_mask`. Optional are ``ref_id``
     (the same in all lines about one object; lines with the same image and the
-    same segmentation or mask are one object without it), ``sent_id``, ``image_id``, ``split``,
-    ``height`` with ``width``, and any of ``extra_fields``.
+    same segmentation or mask are one object without it), ``sent_id``,
+    ``image_id``, ``split``, ``height`` with ``width``, and any of
+    ``extra_fields``.
 
     Args:
         ann_file (str): The text file, UTF-8.

@@ -33,7 +33,8 @@ def format_evaluation(result: MaskEvaluation) -> str:
     if targets:
         lines.append(
             f'{wrong} of {len(targets)} masks '
-            f'({metrics["wrong-object"]:.2f} %) fit another object of the image better than the target.')
+            f'({metrics["wrong-object"]:.2f} %) fit another object of the '
+            'image better than the target.')
     if misses:
         found = sum(x.wrong_object and is_miss(x.counts) for x in targets)
         lines.append(
