@@ -17,7 +17,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from prettytable import PrettyTable
 
-from mmrefseg.datasets.synthetic import make_synthetic_refs
+from mmrefseg.synthetic import make_synthetic_refs
 from mmrefseg.visualization import draw_panels
 from mmrefseg.visualization.browse import spread
 

@@ -21,9 +21,9 @@ from mmrefseg.structures import LanguageFeatures
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(
-    str(path.relative_to(ROOT / 'configs'))
-    for path in (ROOT / 'configs').glob('*/**/*.py')
-    if '_base_' not in path.parts)
+    str(path.relative_to(ROOT))
+    for pattern in ('configs/*/**/*.py', 'projects/*/configs/**/*.py')
+    for path in ROOT.glob(pattern) if '_base_' not in path.parts)
 # Batch of each method's recipe for real data, over all GPUs.
 PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32)
 # How much of the method's name, GPUs and batch, then what differs, the data.
@@ -40,7 +40,7 @@ def _load(name):
     # Every checkpoint holds the config as text; formatting it takes longer
     # than training here.
     return Config.fromfile(
-        ROOT / 'configs' / name, format_python_code=False)
+        ROOT / name, format_python_code=False)
 
 
 def _pipelines(cfg):
@@ -215,24 +215,27 @@ def _watch(call_hook, note):
 
 def is_row(path):
     """Whether a config is a row of an ablation."""
-    return path.parent.name == 'ablations'
+    return path.is_relative_to(ROOT / 'projects/ablation')
 
 
 def base_of(path):
-    """The one base of a row."""
-    return re.search(r"^_base_ = '(.*)'$", path.read_text(), re.M)[1]
+    """The config of a method that a row changes."""
+    while is_row(path):
+        base = re.search(r"^_base_ = '(.*?)'", path.read_text(), re.M)[1]
+        path = (path.parent / base).resolve()
+    return path
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_conventions(name):
-    path, cfg = ROOT / 'configs' / name, _load(name)
+    path, cfg = ROOT / name, _load(name)
     lines = path.read_text().splitlines()
     assert len(lines) <= 30, 'a leaf is a difference of at most 30 lines'
     assert cfg.default_scope == 'mmrefseg'
     assert cfg.randomness.seed is not None, 'a resumed run must repeat'
 
     # A row of an ablation has the name of the row; the rest is its base's.
-    named = path.parent / base_of(path) if is_row(path) else path
+    named = base_of(path)
     parts = NAME.fullmatch(named.name)
     assert parts, 'method_model_{gpus}xb{batch}-schedule_data-HxW.py'
     gpus, batch = int(parts[2]), int(parts[3])
@@ -240,7 +243,7 @@ def test_conventions(name):
     assert gpus * batch == cfg.auto_scale_lr.base_batch_size
     assert cfg.auto_scale_lr.enable is False
     if 'synthetic' not in named.name:
-        paper_batch = PAPER_BATCH[Path(name).parts[0]]
+        paper_batch = PAPER_BATCH[named.parent.name]
         assert cfg.auto_scale_lr.base_batch_size == paper_batch
     assert (int(parts[5]), int(parts[6])) == _size(cfg)
     if gpus > 1 and batch < 4:

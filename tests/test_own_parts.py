@@ -16,8 +16,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmrefseg.apis import packaged_models
-from mmrefseg.datasets.synthetic import make_synthetic_refs
 from mmrefseg.registry import MODELS
+from mmrefseg.synthetic import make_synthetic_refs
 
 ROOT = Path(__file__).parents[1]
 # ```python blocks whose first line names the file that they are.

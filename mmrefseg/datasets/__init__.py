@@ -4,7 +4,6 @@ from .grefcoco import GRefCOCODataset
 from .jsonl_refs import JSONLinesRefDataset
 from .ref_dataset import BaseRefDataset
 from .refcoco import RefCOCODataset
-from .replaced_words import ReplacedWords
 from .rrefcoco import RRefCOCODataset
 from .samplers import OneSentencePerRefSampler
 from .transforms import LoadRefImage, LoadRefMask, PackRefInputs
@@ -13,5 +12,5 @@ __all__ = [
     'BaseRefDataset', 'ExchangedSentences', 'GRefCOCODataset',
     'JSONLinesRefDataset', 'LoadRefImage', 'LoadRefMask',
     'OneSentencePerRefSampler', 'PackRefInputs', 'RRefCOCODataset',
-    'RefCOCODataset', 'ReplacedWords'
+    'RefCOCODataset'
 ]

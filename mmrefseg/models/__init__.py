@@ -1,15 +1,17 @@
 # Licensed under the Apache License, Version 2.0.
-from .backbones import LanguageSwinTransformer, LateFusionBackbone
+from .backbones import (EarlyFusionBackbone, LanguageBackbone,
+                        LanguageSwinTransformer, LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
-from .decode_heads import CoordMaskHead, LQPGHead
+from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
-    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead', 'LQPGHead',
-    'LanguageGate', 'LanguageSwinTransformer', 'LateFusionBackbone', 'PWAM',
-    'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
-    'ReferringPixelDecoder', 'TileConcat'
+    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
+    'EarlyFusionBackbone', 'ExistencePredictor', 'LQPGHead',
+    'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
+    'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
+    'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'
 ]

@@ -6,6 +6,7 @@ from mmseg.models import SegDataPreProcessor
 from torch import Tensor
 
 from mmrefseg.registry import MODELS
+from mmrefseg.structures import Pairs
 
 
 @MODELS.register_module()
@@ -21,6 +22,14 @@ class RefSegDataPreProcessor(SegDataPreProcessor):
         mean (Sequence[float], optional): Pixel mean of R, G, B, in 0..255.
         std (Sequence[float], optional): Pixel deviation of R, G, B.
         bgr_to_rgb (bool): Whether images come as BGR. Defaults to True.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import RefSegDataPreProcessor
+        >>> preprocessor = RefSegDataPreProcessor(mean=[128] * 3, std=[64] * 3)
+        >>> image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+        >>> preprocessor(dict(inputs=[image], data_samples=[]))['inputs'][0, 0]
+        tensor([[-2., ...
     """
 
     def __init__(self,
@@ -44,9 +53,15 @@ class RefSegDataPreProcessor(SegDataPreProcessor):
             ``3 x H x W`` when sizes differ; ``data_samples``.
 
         Raises:
-            ValueError: A training batch holds images of different sizes.
+            ValueError: An input is no single image, or a training batch holds
+                images of different sizes.
         """
         images = data['inputs']
+        for image in images:
+            if image.dim() != 3:
+                raise ValueError(
+                    f'An input has shape {tuple(image.shape)}: give one image '
+                    'of 3 x H x W (frames of a clip one by one).')
         shapes = {tuple(image.shape[-2:]) for image in images}
         if len(shapes) == 1:
             return super().forward(data, training)
@@ -74,23 +89,18 @@ def group_by_shape(images: Tensor | Sequence[Tensor],
         rows (Sequence[int]): For each sentence the row of its image.
 
     Returns:
-        list[tuple]: For each size: the sentences' numbers, a tensor of the
-        images they speak of, and the row of each sentence's image in it, or
-        None where sentences and images are one to one.
+        list[tuple]: For each size: the sentences' indices, a tensor of the
+        images they speak of, and the pairs of the two, or None where they are
+        one to one.
     """
     groups: dict = {}
     for sentence, row in enumerate(rows):
         groups.setdefault(tuple(images[row].shape), []).append(sentence)
     batches = []
     for sentences in groups.values():
-        wanted = list(dict.fromkeys(rows[s] for s in sentences))
-        place = {row: i for i, row in enumerate(wanted)}
-        batch = torch.stack([images[row] for row in wanted])
-        index = None
-        if len(wanted) < len(sentences):
-            index = torch.tensor([place[rows[s]] for s in sentences],
-                                 device=batch.device)
-        batches.append((sentences, batch, index))
+        unique, pairs = _pair([rows[s] for s in sentences], images[0].device)
+        batches.append(
+            (sentences, torch.stack([images[row] for row in unique]), pairs))
     return batches
 
 
@@ -103,15 +113,22 @@ def share_images(images: Tensor, data_samples: Sequence) -> tuple:
             same ``img_path`` are taken to have the same image.
 
     Returns:
-        tuple[Tensor, Tensor | None]: ``N x 3 x H x W``, and for each sample
-        the row of its image, or None where all images differ.
+        tuple[Tensor, Pairs | None]: ``N x 3 x H x W``, and the image of each
+        sample, or None where all images differ.
     """
-    rows: dict = {}
     paths = [sample.metainfo['img_path'] for sample in data_samples]
-    for i, path in enumerate(paths):
-        rows.setdefault(path, i)
-    if len(rows) == len(paths):
+    unique, pairs = _pair(paths, images.device)
+    if pairs is None:
         return images, None
-    place = {path: n for n, path in enumerate(rows)}
-    index = torch.tensor([place[path] for path in paths], device=images.device)
-    return images[list(rows.values())], index
+    return images[[paths.index(path) for path in unique]], pairs
+
+
+def _pair(images: Sequence, device: torch.device) -> tuple:
+    """The images of several sentences, each once, and the pairs of the two,
+    or None where each sentence has an image of its own."""
+    unique = list(dict.fromkeys(images))
+    if len(unique) == len(images):
+        return unique, None
+    position = {image: i for i, image in enumerate(unique)}
+    index = torch.tensor([position[image] for image in images], device=device)
+    return unique, Pairs(image=index)

@@ -59,7 +59,6 @@ class LanguageFeatures:
     words: Tensor
     mask: Tensor
     sentence: Tensor = None  # type: ignore[assignment]  # see __post_init__
-    image_index: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.sentence is None:

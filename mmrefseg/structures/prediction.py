@@ -1,9 +1,12 @@
 # Licensed under the Apache License, Version 2.0.
-"""What a head says of each pair, and how logits become a mask."""
+"""Predictions of a head, what is wanted of them, and masks from logits."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from torch import Tensor
+
+_OUTPUT_SIZES = ('original', 'input')
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,44 @@ class Prediction:
     boxes: Tensor | None = None
     threshold: float | None = None
     existence_threshold: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What is wanted of one prediction; it travels with the call.
+
+    Attributes:
+        output_size (str): 'original' gives masks at the size of the image,
+            'input' at the size that the network saw.
+        return_prior (bool): Whether mask priors are given.
+        return_attention (bool): Whether word attention is given.
+        attention_stage (int): Whose fusion's word attention. Defaults to -2,
+            the last stage but one, whose maps are both fine enough to look at
+            and late enough to mean something (the only one of a single map).
+        threshold (float, optional): Probability above which a pixel belongs
+            to the mask. None takes that of the head.
+
+    Raises:
+        ValueError: ``output_size`` is unknown.
+    """
+    output_size: str = 'original'
+    return_prior: bool = False
+    return_attention: bool = False
+    attention_stage: int = -2
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.output_size not in _OUTPUT_SIZES:
+            raise ValueError("test_cfg.output_size is 'original' or 'input', "
+                             f'not {self.output_size!r}.')
+
+    @classmethod
+    def from_cfg(cls, test_cfg: Mapping | None) -> 'PredictOptions':
+        """Those of a model's ``test_cfg``; its other keys are left alone."""
+        known = {field.name for field in fields(cls)}
+        return cls(
+            **{k: v
+               for k, v in (test_cfg or {}).items() if k in known})
 
 
 def referent_probability(logits: Tensor, dim: int = -3) -> Tensor:

@@ -54,7 +54,12 @@ class Score(BaseMetric):
         return dict(score=self.scores.pop(0))
 
 
-def make_runner(work_dir, scores=(1, 2, 3), epochs=3, hook=None, **kwargs):
+def make_runner(work_dir,
+                scores=(1, 2, 3),
+                epochs=3,
+                hook=None,
+                optim_wrapper=None,
+                **kwargs):
     loader = dict(
         batch_size=2,
         num_workers=0,
@@ -72,7 +77,8 @@ def make_runner(work_dir, scores=(1, 2, 3), epochs=3, hook=None, **kwargs):
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         val_cfg=dict(),
         val_evaluator=Evaluator([Score(scores)]),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        optim_wrapper=optim_wrapper or dict(
+            optimizer=dict(type='SGD', lr=0.01)),
         default_hooks=dict(
             checkpoint=dict(type='AtomicCheckpointHook', **options)),
         experiment_name=uuid.uuid4().hex,

@@ -6,9 +6,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseModule, Sequential
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from torch import nn
 
 from mmrefseg.registry import MODELS
 
@@ -195,3 +197,63 @@ def make_batch():
         return dict(inputs=inputs, data_samples=samples)
 
     return make
+
+
+class LayerNorm2d(nn.LayerNorm):
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+@MODELS.register_module('StandInConvNeXt')
+class ConvNeXt(BaseModule):
+    """A stand-in with the submodules of mmpretrain's ConvNeXt, which is not
+    installed everywhere, of one convolution a block."""
+
+    def __init__(self, *, channels=(4, 8, 16, 32), frozen_stages=0):
+        super().__init__(
+            init_cfg=dict(type='Constant', layer='Conv2d', val=0.125))
+        self.frozen_stages = frozen_stages
+        self.downsample_layers = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        for i, width in enumerate(channels):
+            self.downsample_layers.append(
+                nn.Sequential(
+                    LayerNorm2d(channels[i - 1]),
+                    nn.Conv2d(channels[i - 1], width, 2, 2)) if i else nn.
+                Sequential(nn.Conv2d(3, width, 4, 4), LayerNorm2d(width)))
+            self.stages.append(
+                Sequential(
+                    nn.Conv2d(width, width, 3, padding=1, groups=width),
+                    nn.GELU()))
+        self.norm3 = LayerNorm2d(channels[-1])
+        self._freeze_stages()
+
+    def _freeze_stages(self):
+        for i in range(self.frozen_stages):
+            for part in (self.downsample_layers[i], self.stages[i]):
+                part.eval().requires_grad_(False)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self._freeze_stages()
+
+    def forward(self, x):
+        for downsample, stage in zip(self.downsample_layers, self.stages):
+            x = stage(downsample(x))
+        return self.norm3(x),
+
+
+@MODELS.register_module('StandInNamed')
+class Named(BaseModule):
+    """Stages of any name, beside a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.start = nn.Conv2d(3, 4, 4, 4)
+        self.body = nn.ModuleDict({
+            name: nn.Sequential(nn.Conv2d(4, 4, 3, 2, 1), nn.Tanh())
+            for name in 'abc'
+        })
+        self.body['unused'] = nn.Linear(4, 4)
+        self.classifier = nn.Linear(4, 10)

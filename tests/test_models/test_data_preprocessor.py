@@ -46,11 +46,20 @@ def test_group_by_shape():
         [(4, 4), (4, 6), (4, 4), (6, 4)])]
     groups = group_by_shape(images, [2, 1, 0, 2])
     found = [(numbers, batch[:, 0, 0, 0].tolist(),
-              None if index is None else index.tolist())
-             for numbers, batch, index in groups]
+              None if pairs is None else pairs.image.tolist())
+             for numbers, batch, pairs in groups]
     # Sentences 0, 2 and 3 speak of images 2, 0 and 2; none of image 3.
     assert found == [([0, 2, 3], [2., 0.], [0, 1, 0]), ([1], [1.], None)]
-    (numbers, batch, index), = group_by_shape(
+    (numbers, batch, pairs), = group_by_shape(
         torch.stack([images[0], images[2]]), [1, 0])
-    assert numbers == [0, 1] and index is None
+    assert numbers == [0, 1] and pairs is None
     assert batch[:, 0, 0, 0].tolist() == [2., 0.]
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_clips_are_refused(training):
+    """With 3 frames, a clip would pass for an image with odd channels."""
+    clip = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(ValueError, match=r'shape \(3, 3, 8, 8\): give one im'):
+        RefSegDataPreProcessor(mean=MEAN, std=STD)(
+            dict(inputs=[clip], data_samples=[]), training)

@@ -12,13 +12,13 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmrefseg.apis.analysis.ablation import lay_over, read_rows
 from mmrefseg.models.fusion import pwam
 from mmrefseg.models.language_encoders.bert import UNTRAINED_PARAMETERS
 from mmrefseg.registry import MODELS
+from ablation_runs import lay_over, read_rows
 
 ROWS = read_rows(
-    str(Path(__file__).parents[2] / 'configs/mpg_lqgnet/ablations/rows.yml'))
+    str(Path(__file__).parents[2] / 'projects/ablation/rows.yml'))
 # Parameters that are built and never trained: end of the name, why. They must
 # have requires_grad=False; there is no exemption for those that have not.
 EXEMPTIONS = {
@@ -88,6 +88,11 @@ VARIANTS = {
     'existence': _head(existence=dict(channels=8)),
     'existence_words': _head(
         existence=dict(channels=8, query_channels=None, language_channels=16)),
+    'existence_sentence_auto': _head(
+        existence=dict(channels=8, language_channels='auto')),
+    'one_channel': _head(
+        out_channels=1,
+        loss_decode=dict(use_sigmoid=True, avg_non_ignore=False)),
     'kernel_size_1_no_coords': _head(kernel_size=1, with_coords=False),
     'class_weight': _head(
         # mmseg's loss cannot do both

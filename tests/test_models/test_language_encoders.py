@@ -77,7 +77,6 @@ def test_equals_transformers(build):
     assert features.words.shape == (3, 13, 16)
     assert features.mask.dtype == torch.bool
     assert features.mask.sum(dim=1).tolist() == [4, 13, 3]
-    assert features.image_index is None
     # [CLS] red circle [SEP], numbers by the lines of the vocabulary
     ids = torch.tensor([[2, 6, 8, 3]])
     expected = encoder.bert(

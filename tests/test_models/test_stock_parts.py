@@ -6,6 +6,7 @@ import importlib.util
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from torch import nn
 
 from mmrefseg.structures import MultimodalFeatures
 
@@ -58,14 +59,47 @@ def _late(backbone, channels, **kwargs):
         **kwargs)
 
 
+class ConvStages(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 2, 2)
+        for name in 'abcd':
+            setattr(self, name, nn.Conv2d(4, 4, 3, 2, 1))
+
+
+def _early(backbone, **kwargs):
+    return dict(
+        _delete_=True,
+        type='EarlyFusionBackbone',
+        backbone=backbone,
+        fusion=dict(type='BSAM'),
+        gate=dict(type='CAFG', reduction=2),
+        query_channels=16,
+        **kwargs)
+
+
 # Changes of MPG-LQGNet, and whether its mask depends on the sentence.
 MODELS = {
     'resnet': (dict(
         backbone=_late(RESNET, [4, 8, 16, 32]),
         neck=dict(in_channels=[4, 8, 16, 32])), True),
+    'early_resnet': (dict(
+        backbone=_early(RESNET), neck=dict(in_channels=[4, 8, 16, 32])), True),
+    'early_resnet_v1c_with_two_fusions': (dict(
+        backbone=dict(
+            _early(dict(RESNET, type='ResNetV1c', frozen_stages=1)),
+            fusion=[None, None, dict(type='BSAM'),
+                    dict(type='BSAM')]),
+        neck=dict(in_channels=[4, 8, 16, 32]),
+        decode_head=dict(num_queries=2)), True),
     'mit': (dict(
         backbone=_late(MIT, [4, 4, 4, 8]),
         neck=dict(in_channels=[4, 4, 4, 8])), True),
+    'early_by_names': (dict(
+        backbone=_early(
+            dict(type=ConvStages), stem=['stem'], stages=['a', 'b', 'c', 'd']),
+        neck=dict(in_channels=[4, 4, 4, 4])), True),
     'fpn': (dict(neck=FPN), True),
     'fcn_head': (dict(
         backbone=dict(query_stages=()), decode_head=FCN_HEAD), True),
@@ -162,14 +196,19 @@ def test_wrong_number_of_maps(tiny_segmentor, make_batch):
 @pytest.mark.skipif(
     importlib.util.find_spec('mmpretrain') is None,
     reason='mmpretrain is not installed')
-def test_backbone_of_mmpretrain(tiny_segmentor, make_batch):
+def test_backbones_of_mmpretrain(tiny_segmentor, make_batch):
     backbone = dict(
         type='mmpretrain.ResNet',
         depth=18,
         base_channels=4,
         stem_channels=4,
         out_indices=(0, 1, 2, 3))
-    _train_and_predict(
-        tiny_segmentor(
-            backbone=_late(backbone, [4, 8, 16, 32]),
-            neck=dict(in_channels=[4, 8, 16, 32])), make_batch)
+    convnext = dict(
+        type='mmpretrain.ConvNeXt',
+        arch=dict(depths=[1, 1, 1, 1], channels=[4, 8, 16, 32]))
+    for parts in (_late(backbone, [4, 8, 16, 32]), _early(backbone),
+                  _early(convnext)):
+        _train_and_predict(
+            tiny_segmentor(
+                backbone=parts, neck=dict(in_channels=[4, 8, 16, 32])),
+            make_batch)

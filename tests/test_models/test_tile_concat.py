@@ -23,7 +23,7 @@ def case():
 
 def test_equation(case):
     module, visual, language = case
-    fused, query = module(visual, language)
+    fused, query, _ = module(visual, language)
     assert query is None
     for b in range(2):
         real = [w for w, m in zip(language.words[b], language.mask[b]) if m]

@@ -5,7 +5,6 @@ One sample at a time, pixel by pixel and word by word, in float64.
 """
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from mmrefseg.models import (BSAM, CAFG, PWAM, LanguageGate,
                              LanguageSwinTransformer, LQPGHead,
                              ReferringPixelDecoder)
 from mmrefseg.models.decode_heads.coord_mask_head import CoordMaskHead
-from mmrefseg.structures import LanguageFeatures, MultimodalFeatures
+from mmrefseg.structures import LanguageFeatures, MultimodalFeatures, Pairs
 
 WORDS, C, C_L, C_Q = 5, 8, 6, 4
 EPS = 1e-5  # of every norm
@@ -164,18 +163,18 @@ def _bsam(module, visual, words):
     s = [[(p @ w / math.sqrt(len(visual))).item() for w in l_k] for p in v_q]
     fused = torch.empty_like(visual)
     for (r, c), pixel, logits in zip(places, pixels, s):
-        heard = sum(a * w for a, w in zip(_softmax(logits), l_v))
+        from_words = sum(a * w for a, w in zip(_softmax(logits), l_v))
         fused[:, r, c] = _relu(
-            _linear(module.visual_out, torch.cat([pixel, heard])))
+            _linear(module.visual_out, torch.cat([pixel, from_words])))
     if not module.with_query:
         return fused, None
     v_v = _normalise([_linear(module.visual_value, v) for v in pixels])
     query = 0
     for t, word in enumerate(words):
         attention = _softmax([row[t] for row in s])
-        seen = sum(a * v for a, v in zip(attention, v_v))
+        from_pixels = sum(a * v for a, v in zip(attention, v_v))
         query = query + _relu(
-            _linear(module.query_out, torch.cat([word, seen])))
+            _linear(module.query_out, torch.cat([word, from_pixels])))
     return fused, query / len(words)
 
 
@@ -186,7 +185,7 @@ def test_bsam(query_channels, height, width):
         BSAM(
             channels=C, language_channels=C_L, query_channels=query_channels))
     visual, language = _random(2, C, height, width), _language()
-    fused, query = module(visual, language)
+    fused, query, _ = module(visual, language)
     for i in range(2):
         expected, expected_query = _bsam(module, visual[i],
                                          language.words[i][language.mask[i]])
@@ -200,7 +199,7 @@ def test_bsam(query_channels, height, width):
 def test_bsam_word_attention():
     module = _randomise(BSAM(channels=C, language_channels=C_L))
     visual, language = _random(2, C, 2, 3), _language()
-    attention = module.word_attention(visual, language)
+    attention = module(visual, language, return_attention=True).attention
     for i, length in enumerate((3, 5)):
         pixels = list(visual[i].flatten(1).t())
         v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
@@ -217,12 +216,12 @@ def test_bsam_ignores_padding_and_order():
     module = _randomise(
         BSAM(channels=C, language_channels=C_L, query_channels=C_Q))
     visual = _random(2, C, 3, 4)
-    fused, query = module(visual, _language())
-    padded_fused, padded_query = module(visual, _language(total=9))
+    fused, query, _ = module(visual, _language())
+    padded_fused, padded_query, _ = module(visual, _language(total=9))
     _close(padded_fused, fused)
     _close(padded_query, query)
     language = _language()
-    turned_fused, turned_query = module(
+    turned_fused, turned_query, _ = module(
         visual.flip(0),
         LanguageFeatures(
             words=language.words.flip(0), mask=language.mask.flip(0)))
@@ -337,13 +336,13 @@ def _pwam(module, visual, words):
     v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
     l_k = [_linear(module.word_key, word) for word in words]
     l_v = [_linear(module.word_value, word) for word in words]
-    heard = []
+    from_words = []
     for query in v_q:
         logits = [(query @ key).item() * len(visual)**-0.5 for key in l_k]
-        heard.append(sum(a * w for a, w in zip(_softmax(logits), l_v)))
-    heard = _normalise([_linear(module.heard_out, h) for h in heard])
+        from_words.append(sum(a * w for a, w in zip(_softmax(logits), l_v)))
+    from_words = _normalise([_linear(module.heard_out, h) for h in from_words])
     fused = torch.empty_like(visual)
-    for (r, c), pixel, h in zip(places, pixels, heard):
+    for (r, c), pixel, h in zip(places, pixels, from_words):
         seen = _gelu(_linear(module.visual_branch, pixel))
         fused[:, r, c] = _gelu(_linear(module.out, seen * h))
     return fused
@@ -355,8 +354,8 @@ def test_pwam(height, width):
     assert all(module.get_parameter(f'{name}.bias').abs().min() > 0
                for name, _ in module.named_children())
     visual, language = _random(2, C, height, width), _language()
-    fused, query = module(visual, language)
-    assert query is None
+    fused, query, attention = module(visual, language)
+    assert query is None and attention is None
     for i in range(2):
         _close(
             fused[i],
@@ -366,7 +365,7 @@ def test_pwam(height, width):
 def test_pwam_word_attention():
     module = _randomise(PWAM(channels=C, language_channels=C_L))
     visual, language = _random(2, C, 2, 3), _language()
-    attention = module.word_attention(visual, language)
+    attention = module(visual, language, return_attention=True).attention
     for i, length in enumerate((3, 5)):
         pixels = list(visual[i].flatten(1).t())
         v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
@@ -382,7 +381,7 @@ def test_pwam_word_attention():
 def test_pwam_ignores_padding_and_order():
     module = _randomise(PWAM(channels=C, language_channels=C_L))
     visual, language = _random(2, C, 3, 4), _language()
-    fused, _ = module(visual, language)
+    fused = module(visual, language).fused
     _close(module(visual, _language(total=9))[0], fused)
     turned = LanguageFeatures(
         words=language.words.flip(0), mask=language.mask.flip(0))
@@ -496,7 +495,7 @@ def test_sentences_share_an_image():
     module, images = _language_swin(), _random(2, 3, 33, 28)
     language = _language(lengths=(3, 5, 4))
     index = torch.tensor([1, 0, 1])
-    together = module(images, replace(language, image_index=index))
+    together = module(images, language, Pairs(image=index))
     alone = module(images[index], language)
     _close(together.queries, alone.queries)
     for got, expected in zip(together.maps, alone.maps):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from mmrefseg.datasets.synthetic import make_synthetic_refs
+from mmrefseg.synthetic import make_synthetic_refs
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'browse_dataset.py'

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmrefseg.datasets.synthetic import make_synthetic_refs
+from mmrefseg.synthetic import make_synthetic_refs
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/evaluate_masks.py'
 

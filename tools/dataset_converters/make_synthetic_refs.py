@@ -10,7 +10,7 @@ Example:
 import argparse
 import time
 
-from mmrefseg.datasets.synthetic import make_synthetic_refs
+from mmrefseg.synthetic import make_synthetic_refs
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is counted and measured about models: parameters and multiply-adds,
-ablations, words that training never had."""
+"""Parameters and multiply-adds of a model."""
 
 from .complexity import Complexity, count_complexity
 

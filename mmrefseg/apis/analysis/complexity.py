@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Parameters and multiply-adds of a referring segmentor, part by part."""
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ import torch
 from mmengine.analysis import FlopAnalyzer
 from mmengine.analysis.jit_handles import get_shape
 from mmengine.model import revert_sync_batchnorm
+from mmseg.models.segmentors import EncoderDecoder
 from prettytable import PrettyTable
 from torch import Tensor, nn
 
+from mmrefseg.models.language_channels import with_language_channels
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures
 
@@ -134,7 +135,7 @@ class _GivenWords(nn.Module):
 class _ImageToLogits(nn.Module):
     """The way from an image to mask logits, with calls that are counted."""
 
-    def __init__(self, segmentor: nn.Module) -> None:
+    def __init__(self, segmentor: EncoderDecoder) -> None:
         super().__init__()
         self.segmentor = segmentor
 
@@ -155,13 +156,10 @@ def _measure_language(encoder: dict) -> tuple[int, int | None]:
 
 
 def _build_without_language(model: dict, tokens: int
-                            ) -> tuple[nn.Module, int | None]:
-    model = copy.deepcopy(model)
+                            ) -> tuple[EncoderDecoder, int | None]:
+    model = dict(model)
     width, params = _measure_language(model.pop('language_encoder'))
-    kind = model['backbone']['type']
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    if getattr(kind, 'uses_language', False):
-        model['backbone'].setdefault('language_channels', width)
+    model = with_language_channels(model, width)
     segmentor = revert_sync_batchnorm(MODELS.build(model))
     segmentor.language_encoder = _GivenWords(tokens, width)
     return segmentor.eval(), params
@@ -190,7 +188,7 @@ def _split(segmentor: nn.Module, flops: dict[str, int]) -> list[Part]:
         children = [
             Part(f'{name}.{child}', _params(getattr(module, child)),
                  flops_of(f'{name}.{child}')) for child in _SPLIT.get(name, ())
-            if getattr(module, child, None) is not None
+            if _params(getattr(module, child, None))
         ]
         rest = Part(
             f'{name}, the rest' if children else name,

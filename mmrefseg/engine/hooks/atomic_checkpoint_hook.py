@@ -6,13 +6,16 @@ import os
 import os.path as osp
 import re
 import zipfile
+from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
 
 from mmrefseg.fileio import TEMPORARY_SUFFIX, write_atomically
 from mmrefseg.registry import HOOKS
+from .resume_check import can_be_checked, find_obstacle, warn_of_old_schedule
 
 _POINTER = 'last_checkpoint'
 
@@ -73,10 +76,29 @@ class AtomicCheckpointHook(CheckpointHook):
       ``last_checkpoint``, that file is checked. If it is absent or empty, or
       names a file that is absent or incomplete, it is pointed to the newest
       complete checkpoint and a warning says so.
+    - A run is resumed only from a checkpoint that holds all of its state: not
+      from the best one, which has weights alone, nor from that of another
+      model.
 
     ``backend_args`` and remote output folders work as in MMEngine; atomic
     writing then is up to the storage.
+
+    Example:
+        >>> from mmrefseg.registry import HOOKS
+        >>> hook = HOOKS.build(
+        ...     dict(
+        ...         type='AtomicCheckpointHook',
+        ...         by_epoch=False,
+        ...         interval=500,
+        ...         save_best='oIoU',
+        ...         rule='greater'))
+        >>> hook.filename_tmpl
+        'iter_{}.pth'
     """
+
+    # Set by MMEngine's class, which does not say of what type they are.
+    file_backend: Any
+    backend_args: dict | None
 
     def before_run(self, runner) -> None:
         """Make sure that what ``resume`` will read is whole.
@@ -95,8 +117,28 @@ class AtomicCheckpointHook(CheckpointHook):
         elif osp.isfile(wanted) and not is_complete_checkpoint(wanted):
             raise ValueError(
                 f'Cannot resume from {wanted}: the file is not a complete '
-                'checkpoint. Name an earlier one, or leave the name away to '
-                'resume from the newest complete one of the work directory.')
+                'checkpoint. Name an earlier one, or remove the name to resume '
+                'from the newest complete one of the work directory.')
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Refuse to resume from what does not hold the state of this run.
+
+        Raises:
+            ValueError: If something would start anew, or if it is of another
+                model. The message names what to resume from.
+        """
+        if not runner._resume or not can_be_checked(runner):
+            return
+        obstacle = find_obstacle(runner, checkpoint)
+        if obstacle is None:
+            warn_of_old_schedule(runner, checkpoint)
+            return
+        path = runner._load_from or find_latest_checkpoint(runner.work_dir)
+        newest = self._newest_complete(osp.dirname(osp.abspath(path)))
+        advice = 'Use load_from without resume to start from its weights alone'
+        if newest is not None and not osp.samefile(newest, path):
+            advice = f'Resume from {newest}. {advice}'
+        raise ValueError(f'Cannot resume from {path}: it {obstacle}. {advice}.')
 
     def before_train(self, runner) -> None:
         """Choose the file backend and clear what a kill left behind."""
@@ -193,7 +235,7 @@ class AtomicCheckpointHook(CheckpointHook):
             os.remove(pointer)
         else:
             return
-        said = {
+        fault = {
             None: 'is absent',
             '': 'is empty'
         }.get(named, f'names "{named}", which is absent or incomplete')
@@ -201,7 +243,7 @@ class AtomicCheckpointHook(CheckpointHook):
                   if newest else 'there is no complete checkpoint to resume '
                   'from: training starts from the beginning')
         print_log(
-            f'{pointer} {said} (a killed run can leave it so); {action}.',
+            f'{pointer} {fault} (a killed run can leave it so); {action}.',
             logger='current',
             level=logging.WARNING)
 

@@ -1,5 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
+from .early_fusion import EarlyFusionBackbone
+from .language_backbone import LanguageBackbone
 from .language_swin import LanguageSwinTransformer
 from .late_fusion import LateFusionBackbone
 
-__all__ = ['LanguageSwinTransformer', 'LateFusionBackbone']
+__all__ = [
+    'EarlyFusionBackbone', 'LanguageBackbone', 'LanguageSwinTransformer',
+    'LateFusionBackbone'
+]

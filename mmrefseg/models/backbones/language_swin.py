@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.utils.checkpoint as cp
@@ -10,14 +9,13 @@ from mmseg.models.backbones import SwinTransformer
 from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures, MultimodalFeatures
-from ..fusion import build_fusions, build_gates
 from ..layers import ShiftedWindowAttention
+from .language_backbone import LanguageBackbone
 from .swin_weights import load_swin_weights
 
 
 @MODELS.register_module()
-class LanguageSwinTransformer(SwinTransformer):
+class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
     """Swin Transformer whose stages listen to a sentence.
 
     After the blocks of stage i: ``F_i, Q_i = fusion_i(V_i, language)``; all
@@ -30,15 +28,17 @@ class LanguageSwinTransformer(SwinTransformer):
     Args:
         language_channels (int): Width of the word features. The segmentor
             sets it from its language encoder.
-        fusion (dict): Fusion of map and words, one built for each stage.
-        gate (dict, optional): Gate of the fused map, one built for each stage
-            but the last. None adds the fused map itself.
+        fusion (dict | Sequence[dict | None]): Fusion of map and words, for
+            all stages or for each; None leaves a stage without language.
+        gate (dict | Sequence[dict | None], optional): Gate of the fused map,
+            for all stages but the last or for each. None adds the fused map
+            itself.
         frozen_last_gate (bool): Build a gate for the last stage too, which
             feeds nothing and does not train. LAVT has one: it counts among
             its parameters and is in its files. Defaults to False.
         query_channels (int): Width of the language queries. Defaults to 256.
-        query_stages (Sequence[int]): Stages, from 0, that give a language
-            query. Defaults to all four.
+        query_stages (Sequence[int], optional): Stages, from 0, that give a
+            language query. None means all that fuse.
         output_norm (bool): Put a LayerNorm on each map given out (LAVT does,
             MPG-LQGNet does not). Defaults to False.
         embed_dims (int): Channels of the first stage. Defaults to 96.
@@ -70,16 +70,14 @@ class LanguageSwinTransformer(SwinTransformer):
         ValueError: ``frozen_last_gate`` is asked for without a gate.
     """
 
-    uses_language = True
-
     def __init__(self,
                  *,
                  language_channels: int,
-                 fusion: dict,
-                 gate: dict | None = None,
+                 fusion: dict | Sequence[dict | None],
+                 gate: dict | Sequence[dict | None] | None = None,
                  frozen_last_gate: bool = False,
                  query_channels: int = 256,
-                 query_stages: Sequence[int] = (0, 1, 2, 3),
+                 query_stages: Sequence[int] | None = None,
                  output_norm: bool = False,
                  embed_dims: int = 96,
                  depths: Sequence[int] = (2, 2, 6, 2),
@@ -121,18 +119,18 @@ class LanguageSwinTransformer(SwinTransformer):
         self.output_norm = output_norm
         self._use_fused_attention(qkv_bias, qk_scale, attn_drop_rate,
                                   drop_rate)
-        self.fusions = build_fusions(
-            fusion,
+        self._build_language(
             channels=self.num_features,
             language_channels=language_channels,
+            fusion=fusion,
+            gate=gate,
             query_channels=query_channels,
-            query_stages=query_stages)
-        if frozen_last_gate and gate is None:
-            raise ValueError('frozen_last_gate=True needs a gate: name one, '
-                             'or leave frozen_last_gate out.')
-        gated = self.num_features[:None if frozen_last_gate else -1]
-        self.gates = build_gates(gate, channels=gated)
+            query_stages=query_stages,
+            last_gate=frozen_last_gate)
         if frozen_last_gate:
+            if isinstance(self.gates[-1], nn.Identity):
+                raise ValueError('frozen_last_gate=True needs a gate: name '
+                                 'one, or remove frozen_last_gate.')
             self.gates[-1].requires_grad_(False)
         self._freeze_stages()
 
@@ -166,10 +164,9 @@ class LanguageSwinTransformer(SwinTransformer):
                 constant_init(module, val=1.0, bias=0.)
             elif isinstance(module, ShiftedWindowAttention):
                 module.w_msa.init_weights()
-        for fusion in self.fusions:
-            fusion.init_weights()
-        for gate in self.gates or ():
-            gate.init_weights()
+        for part in (*self.fusions, *self.gates):
+            if not isinstance(part, nn.Identity):
+                part.init_weights()
         if self.init_cfg is None:
             print_log('LanguageSwinTransformer starts from scratch: no '
                       'pretrained weights are named in backbone.init_cfg.',
@@ -182,52 +179,26 @@ class LanguageSwinTransformer(SwinTransformer):
         super().train(mode)
         return self  # mmseg's returns None
 
-    def _run_blocks(self, stage: nn.Module, x: Tensor,
-                    hw_shape: tuple[int, int]) -> Tensor:
-        for block in stage.blocks:
+    def run_stage(self, stage: int, x: Tensor) -> Tensor:
+        """Patch embedding or merging, then the blocks of a stage."""
+        # Maps are views of contiguous tokens, so that none is copied here.
+        if stage == 0:
+            x, hw_shape = self.patch_embed(x)
+            x = self.drop_after_pos(x)
+        else:
+            hw_shape = (x.shape[2], x.shape[3])
+            x, hw_shape = self.stages[stage - 1].downsample(
+                x.flatten(2).transpose(1, 2), hw_shape)
+        for block in self.stages[stage].blocks:
             if self.with_cp and torch.is_grad_enabled():
                 x = cp.checkpoint(block, x, hw_shape, use_reentrant=False)
             else:
                 x = block(x, hw_shape)
-        return x
+        return x.transpose(1, 2).unflatten(2, hw_shape)
 
-    def forward(self, images: Tensor,
-                language: LanguageFeatures) -> MultimodalFeatures:
-        """Extract features of images that depend on the sentences.
-
-        Args:
-            images (Tensor): ``N x 3 x H x W``, normalised.
-            language (LanguageFeatures): ``B`` sentences; ``image_index``
-                tells which image each speaks of, None one to one.
-
-        Returns:
-            MultimodalFeatures: Maps of strides 4, 8, 16, 32 (for patch size
-            4), ``B x C_i x H_i x W_i``, and queries ``B x n x C_q``.
-        """
-        x, hw_shape = self.patch_embed(images)
-        x = self.drop_after_pos(x)
-        maps, queries = [], []
-        for i, stage in enumerate(self.stages):
-            x = self._run_blocks(stage, x, hw_shape)
-            if language.image_index is not None:
-                # Up to here the features do not depend on the sentence.
-                x = x[language.image_index]
-                language = replace(language, image_index=None)
-            visual = x.transpose(1, 2).unflatten(2, hw_shape)
-            fused, query = self.fusions[i](visual, language)
-            if query is not None:
-                queries.append(query)
-            if stage.downsample is not None:
-                increment = fused
-                if self.gates is not None:
-                    increment = self.gates[i](fused, visual)
-                x = x + increment.flatten(2).transpose(1, 2)
-                x, hw_shape = stage.downsample(x, hw_shape)
-            if self.output_norm:
-                norm = getattr(self, f'norm{i}')
-                fused = norm(fused.movedim(1, -1)).movedim(-1, 1)
-            maps.append(fused)
-        return MultimodalFeatures(
-            maps=tuple(maps),
-            queries=torch.stack(queries, dim=1) if queries else None,
-            language=language)
+    def finish(self, stage: int, fused: Tensor) -> Tensor:
+        """The fused map, normed if ``output_norm`` says so."""
+        if not self.output_norm:
+            return fused
+        norm = getattr(self, f'norm{stage}')
+        return norm(fused.movedim(1, -1)).movedim(-1, 1)

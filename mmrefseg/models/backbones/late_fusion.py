@@ -1,18 +1,15 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
-from dataclasses import replace
 
-import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures, MultimodalFeatures
-from ..fusion import build_fusions
+from mmrefseg.structures import ImageFeatures
+from .language_backbone import LanguageBackbone, image_size
 
 
 @MODELS.register_module()
-class LateFusionBackbone(BaseModule):
+class LateFusionBackbone(LanguageBackbone):
     """Any stock backbone, with language fused into the maps it gives out.
 
     The backbone runs once for an image whatever the sentence says; each of
@@ -25,56 +22,46 @@ class LateFusionBackbone(BaseModule):
         in_channels (Sequence[int]): Channels of those maps.
         language_channels (int): Width of the word features. The segmentor
             sets it from its language encoder.
-        fusion (dict): Fusion of map and words, one built for each map.
+        fusion (dict | Sequence[dict | None]): Fusion of map and words, for
+            all maps or for each; None leaves a map as it is. A fusion may
+            change the width of its map.
         query_channels (int): Width of the language queries. Defaults to 256.
-        query_stages (Sequence[int]): Maps, from 0, that give a query.
-            Defaults to all four.
+        query_stages (Sequence[int], optional): Maps, from 0, that give a
+            query. None means all that are fused.
         init_cfg (dict, optional): Initialization config. Defaults to None.
-    """
 
-    uses_language = True
+    Raises:
+        ValueError: (in forward) The backbone gives another number of maps.
+    """
 
     def __init__(self,
                  *,
                  backbone: dict,
                  in_channels: Sequence[int],
                  language_channels: int,
-                 fusion: dict,
+                 fusion: dict | Sequence[dict | None],
                  query_channels: int = 256,
-                 query_stages: Sequence[int] = (0, 1, 2, 3),
+                 query_stages: Sequence[int] | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.fusions = build_fusions(
-            fusion,
+        self._build_language(
             channels=in_channels,
             language_channels=language_channels,
+            fusion=fusion,
+            gate=None,
             query_channels=query_channels,
             query_stages=query_stages)
 
-    def forward(self, images: Tensor,
-                language: LanguageFeatures) -> MultimodalFeatures:
-        """Extract maps and fuse each with the sentences.
+    def run_stage(self, stage: int, x: Tensor) -> Tensor:
+        raise NotImplementedError('All maps come from encode_images.')
 
-        Args:
-            images (Tensor): ``N x 3 x H x W``, normalised.
-            language (LanguageFeatures): ``B`` sentences.
-
-        Returns:
-            MultimodalFeatures: Maps ``B x C_i x H_i x W_i``, queries
-            ``B x n x C_q``.
-        """
-        stock = self.backbone(images)
-        if len(stock) != len(self.fusions):
+    def encode_images(self, images: Tensor) -> ImageFeatures:
+        """Compute all maps of images (``N x 3 x H x W``, normalised); none
+        of them depends on a sentence."""
+        maps = tuple(self.backbone(images))
+        if len(maps) != len(self.fusions):
             raise ValueError(
-                f'The backbone gave {len(stock)} maps where in_channels names '
+                f'The backbone gave {len(maps)} maps where in_channels names '
                 f'{len(self.fusions)}: set its out_indices or in_channels.')
-        if language.image_index is not None:
-            stock = [x[language.image_index] for x in stock]
-            language = replace(language, image_index=None)
-        pairs = [f(x, language) for f, x in zip(self.fusions, stock)]
-        queries = [query for _, query in pairs if query is not None]
-        return MultimodalFeatures(
-            maps=tuple(fused for fused, _ in pairs),
-            queries=torch.stack(queries, dim=1) if queries else None,
-            language=language)
+        return ImageFeatures(maps, image_size(images))

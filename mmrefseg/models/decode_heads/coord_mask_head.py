@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from mmcv.cnn import ConvModule
@@ -8,8 +9,9 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import MultimodalFeatures
+from mmrefseg.structures import MultimodalFeatures, Prediction
 from ..layers import coordinates
+from .existence import ExistencePredictor
 
 
 @MODELS.register_module()
@@ -29,19 +31,34 @@ class CoordMaskHead(BaseDecodeHead):
         norm_cfg (dict): Norm after the 3x3 convolution. Defaults to BN.
         loss_decode (dict | Sequence[dict]): Loss of the mask, on logits
             upsampled to the mask's size. Defaults to cross-entropy.
+        out_channels (int): 2 (background and referent, softmax) or 1 (the
+            referent, sigmoid; with ``use_sigmoid=True`` in the loss).
+            Defaults to 2.
+        threshold (float, optional): Probability above which a pixel belongs
+            to the mask. None takes the likelier of background and referent.
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
-            by which the head can also say that nothing is there. Defaults to
-            None: every sentence is taken to mean something.
+            by which the head also recognises no-target sentences. Defaults
+            to None: every sentence is taken to have a target.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
 
     Raises:
         ValueError: ``kernel_size`` is neither 3 nor 1.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import CoordMaskHead
+        >>> from mmrefseg.structures import MultimodalFeatures
+        >>> head = CoordMaskHead(in_channels=8, channels=8).eval()
+        >>> features = MultimodalFeatures((torch.rand(1, 8, 16, 16), ))
+        >>> head(features).shape
+        torch.Size([1, 2, 16, 16])
+        >>> head.predict(features, [dict(img_shape=(64, 64))], {}).logits.shape
+        torch.Size([1, 2, 64, 64])
     """
 
-    # Channels that a subclass puts beside the finest map.
-    extra_channels = 0
+    existence: ExistencePredictor | None
 
     def __init__(self,
                  *,
@@ -52,6 +69,8 @@ class CoordMaskHead(BaseDecodeHead):
                  norm_cfg: dict = dict(type='BN'),
                  loss_decode: dict | Sequence[dict] = dict(
                      type='CrossEntropyLoss', avg_non_ignore=True),
+                 out_channels: int = 2,
+                 threshold: float | None = None,
                  existence: dict | None = None,
                  align_corners: bool = False,
                  init_cfg: dict | None = dict(
@@ -60,12 +79,15 @@ class CoordMaskHead(BaseDecodeHead):
         if kernel_size not in (1, 3):
             raise ValueError('The mask head knows kernel_size 3 and 1, '
                              f'not {kernel_size}.')
-        seen = in_channels + self.extra_channels + 2 * with_coords
+        width = in_channels + self._extra_channels(out_channels)
+        width += 2 * with_coords
         super().__init__(
             in_channels,
-            channels if kernel_size == 3 else seen,
+            channels if kernel_size == 3 else width,
             num_classes=2,
-            out_channels=2,
+            out_channels=out_channels,
+            # mmseg's own default for one channel is 0.3
+            threshold=0.5 if threshold is None else threshold,
             dropout_ratio=0,
             norm_cfg=norm_cfg,
             in_index=0,
@@ -76,7 +98,8 @@ class CoordMaskHead(BaseDecodeHead):
         self.coord_conv = None
         if kernel_size == 3:
             self.coord_conv = ConvModule(
-                seen, channels, 3, padding=1, norm_cfg=norm_cfg)
+                width, channels, 3, padding=1, norm_cfg=norm_cfg)
+        self.threshold = threshold
         self.existence = None
         if existence is not None:
             self.existence = MODELS.build({
@@ -85,9 +108,14 @@ class CoordMaskHead(BaseDecodeHead):
                 **existence
             })
 
-    def _segment(self, finest: Tensor, *beside: Tensor) -> Tensor:
-        """Mask logits from the finest map and what stands beside it."""
-        parts = [finest, *beside]
+    @staticmethod
+    def _extra_channels(out_channels: int) -> int:
+        """Channels that a subclass concatenates to the finest map."""
+        return 0
+
+    def _segment(self, finest: Tensor, *extra: Tensor) -> Tensor:
+        """Mask logits from the finest map and what is concatenated to it."""
+        parts = [finest, *extra]
         if self.with_coords:
             xy = coordinates(*finest.shape[2:], finest.dtype, finest.device)
             parts.append(xy.expand(finest.shape[0], -1, -1, -1))
@@ -103,9 +131,38 @@ class CoordMaskHead(BaseDecodeHead):
             features (MultimodalFeatures): Decoded maps, finest first.
 
         Returns:
-            Tensor: ``B x 2 x H_1 x W_1``: background, referent.
+            Tensor: ``B x C x H_1 x W_1``, C = ``out_channels``.
         """
         return self._segment(features[0])
+
+    def predict(self, inputs: MultimodalFeatures, batch_img_metas: list[dict],
+                test_cfg: ConfigType) -> Prediction:
+        """Predict masks and, where the head does, existence.
+
+        Args:
+            inputs (MultimodalFeatures): See ``forward``.
+            batch_img_metas (list[dict]): The first's ``img_shape`` is the
+                size of the logits.
+            test_cfg (dict): Unused.
+
+        Returns:
+            Prediction: Of ``B`` pairs.
+        """
+        return self._prediction(self.forward(inputs), inputs, batch_img_metas)
+
+    def _prediction(self, logits: Tensor, features: MultimodalFeatures,
+                    metas: list[dict],
+                    prior: Tensor | None = None) -> Prediction:
+        prediction = Prediction(
+            self.predict_by_feat(logits, metas),
+            prior=prior,
+            threshold=self.threshold)
+        if self.existence is None:
+            return prediction
+        return replace(
+            prediction,
+            existence=self.existence.predict(features),
+            existence_threshold=self.existence.threshold)
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict[str, Tensor]:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Whether what a sentence means is in the image at all."""
+"""Existence: whether the referent is in the image at all."""
 
 
 import torch
@@ -14,13 +14,14 @@ from mmrefseg.structures import MultimodalFeatures
 
 @MODELS.register_module()
 class ExistencePredictor(BaseModule):
-    """Says of each sentence whether the image has what it means.
+    """Predicts whether the referent is present in the image.
 
     ``e = w_2 ReLU(W_1 [mean F ; max F ; Q ; s] + b_1) + b_2``: mean and
     maximum over the pixels of the finest decoded map ``F``, the language
-    queries ``Q`` one after the other, and the sentence as one vector ``s``. The maximum is what one pixel that fits can raise,
-    however small the thing is. Queries and words are each used only where
-    their width is given.
+    queries ``Q`` one after the other, and the sentence as one vector ``s``
+    (``language.sentence``). The maximum is what one pixel that fits can
+    raise, however small the thing is. Queries and sentence are each used only
+    where their width is given.
 
     It is an output beside the mask, as in RefSegformer (Wu et al., Towards
     robust referring image segmentation, 2024) and ReLA (Liu et al., GRES,
@@ -31,9 +32,10 @@ class ExistencePredictor(BaseModule):
         in_channels (int): Channels of the finest map.
         channels (int): Hidden width. Defaults to 256.
         query_channels (int, optional): ``n * C_q``, width of all queries
-            together. Defaults to None: queries are not looked at.
-        language_channels (int, optional): Width of the word features.
-            Defaults to None: words are not looked at.
+            together. Defaults to None: queries are not used.
+        language_channels (int | str, optional): Width of the word features,
+            'auto' for that of the language encoder. Defaults to None: the
+            sentence is not used.
         loss_weight (float): Of the loss. Defaults to 1.0.
         threshold (float): Score below which nothing is there, and the mask
             is emptied. Defaults to 0.5.
@@ -42,6 +44,15 @@ class ExistencePredictor(BaseModule):
     Raises:
         ValueError: ``threshold`` does not lie in 0..1, or ``loss_weight`` is
             not positive.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import ExistencePredictor
+        >>> from mmrefseg.structures import MultimodalFeatures
+        >>> existence = ExistencePredictor(in_channels=8, channels=8)
+        >>> features = MultimodalFeatures((torch.rand(3, 8, 16, 16), ))
+        >>> existence.predict(features).shape
+        torch.Size([3])
     """
 
     def __init__(self,
@@ -62,13 +73,13 @@ class ExistencePredictor(BaseModule):
                 f'loss_weight={loss_weight} of ExistencePredictor must be '
                 'positive: without the loss, leave existence out of the head.')
         self.with_queries = query_channels is not None
-        self.with_words = language_channels is not None
+        self.with_sentence = language_channels is not None
         self.loss_weight = loss_weight
         self.threshold = threshold
-        seen = 2 * in_channels + (query_channels or 0) + (
+        width = 2 * in_channels + (query_channels or 0) + (
             language_channels or 0)
         self.layers = nn.Sequential(
-            nn.Linear(seen, channels), nn.ReLU(), nn.Linear(channels, 1))
+            nn.Linear(width, channels), nn.ReLU(), nn.Linear(channels, 1))
 
     def forward(self, features: MultimodalFeatures) -> Tensor:
         """Compute the logit of existence.
@@ -81,12 +92,23 @@ class ExistencePredictor(BaseModule):
         Returns:
             Tensor: ``B`` logits; above 0, the thing is likelier there than
             not.
+
+        Raises:
+            ValueError: Queries or the sentence are wanted and not there.
         """
         pixels = features[0].flatten(2)
         parts = [pixels.mean(dim=2), pixels.amax(dim=2)]
         if self.with_queries:
+            if features.queries is None:
+                raise ValueError(
+                    'ExistencePredictor reads language queries, but the '
+                    'backbone makes none: name query_stages there, or set '
+                    'existence.query_channels=None.')
             parts.append(features.queries.flatten(1).to(pixels.dtype))
-        if self.with_words:
+        if self.with_sentence:
+            if features.language is None:
+                raise ValueError('ExistencePredictor reads the sentence, but '
+                                 'the features that it got have none.')
             parts.append(features.language.sentence.to(pixels.dtype))
         return self.layers(torch.cat(parts, dim=1))[:, 0]
 
@@ -126,10 +148,10 @@ class ExistencePredictor(BaseModule):
 
 
 def _exists(sample) -> bool:
-    """Whether a training sample's sentence means anything in its image.
+    """Whether the referent of a training sample is in its image.
 
-    What the annotations say goes first: a thing of a few pixels may be lost
-    when its mask is resized.
+    The annotation goes first: a thing of a few pixels may be lost when its
+    mask is resized.
     """
     if 'no_target' in sample.metainfo:
         return not sample.metainfo['no_target']

@@ -6,7 +6,7 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import MultimodalFeatures
+from mmrefseg.structures import MultimodalFeatures, Prediction
 from .coord_mask_head import CoordMaskHead
 from .mask_prior_generator import LanguageQueryPriorGenerator
 
@@ -38,14 +38,28 @@ class LQPGHead(CoordMaskHead):
         norm_cfg (dict): Norm after the 3x3 convolution. Defaults to BN.
         loss_decode (dict | Sequence[dict]): Loss of mask and priors. Defaults
             to cross-entropy.
+        out_channels (int): 2 (background and referent, softmax) or 1 (the
+            referent, sigmoid), of mask and priors. Defaults to 2.
+        threshold (float, optional): Probability above which a pixel belongs
+            to the mask. None takes the likelier of background and referent.
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
             which also sees the queries. Defaults to None.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
-    """
 
-    extra_channels = 2
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import LQPGHead
+        >>> from mmrefseg.structures import MultimodalFeatures
+        >>> head = LQPGHead(in_channels=8, channels=8, num_layers=2).eval()
+        >>> features = MultimodalFeatures(
+        ...     maps=tuple(torch.rand(1, 8, n, n) for n in (16, 8, 4, 2)),
+        ...     queries=torch.rand(1, 4, 8))
+        >>> found = head.predict(features, [dict(img_shape=(64, 64))], {})
+        >>> found.logits.shape, found.prior.shape
+        (torch.Size([1, 2, 64, 64]), torch.Size([1, 2, 16, 16]))
+    """
 
     def __init__(self,
                  *,
@@ -63,6 +77,8 @@ class LQPGHead(CoordMaskHead):
                  norm_cfg: dict = dict(type='BN'),
                  loss_decode: dict | Sequence[dict] = dict(
                      type='CrossEntropyLoss', avg_non_ignore=True),
+                 out_channels: int = 2,
+                 threshold: float | None = None,
                  existence: dict | None = None,
                  align_corners: bool = False,
                  init_cfg: dict | None = dict(
@@ -80,6 +96,8 @@ class LQPGHead(CoordMaskHead):
             with_coords=with_coords,
             norm_cfg=norm_cfg,
             loss_decode=loss_decode,
+            out_channels=out_channels,
+            threshold=threshold,
             existence=existence,
             align_corners=align_corners,
             init_cfg=init_cfg)
@@ -93,7 +111,12 @@ class LQPGHead(CoordMaskHead):
             num_scales=num_scales,
             deep_supervision=prior_loss_weight > 0,
             attention_map=attention_map,
+            out_channels=out_channels,
             align_corners=align_corners)
+
+    @staticmethod
+    def _extra_channels(out_channels: int) -> int:
+        return out_channels  # of the mask prior
 
     def forward_with_priors(
             self, features: MultimodalFeatures) -> tuple[Tensor, list[Tensor]]:
@@ -104,7 +127,7 @@ class LQPGHead(CoordMaskHead):
                 queries ``B x n x C_q``.
 
         Returns:
-            tuple[Tensor, list[Tensor]]: Mask logits ``B x 2 x H_1 x W_1``;
+            tuple[Tensor, list[Tensor]]: Mask logits ``B x C x H_1 x W_1``;
             the priors, of the same shape, the last layer's last.
         """
         finest = features[0]
@@ -119,28 +142,27 @@ class LQPGHead(CoordMaskHead):
             features (MultimodalFeatures): See ``forward_with_priors``.
 
         Returns:
-            Tensor: ``B x 2 x H_1 x W_1``: background, referent.
+            Tensor: ``B x C x H_1 x W_1``, C = ``out_channels``.
         """
         return self.forward_with_priors(features)[0]
 
-    def predict_prior(self, features: MultimodalFeatures,
-                      size: Sequence[int]) -> Tensor:
-        """The last mask prior as a probability, for people to look at.
+    def predict(self, inputs: MultimodalFeatures, batch_img_metas: list[dict],
+                test_cfg: ConfigType) -> Prediction:
+        """Predict masks with the last prior behind them and, where the head
+        does, existence.
 
         Args:
-            features (MultimodalFeatures): See ``forward_with_priors``.
-            size (Sequence[int]): ``(H, W)`` wanted.
+            inputs (MultimodalFeatures): See ``forward_with_priors``.
+            batch_img_metas (list[dict]): The first's ``img_shape`` is the
+                size of the logits.
+            test_cfg (dict): Unused.
 
         Returns:
-            Tensor: ``B x H x W``, in 0..1.
+            Prediction: Of ``B`` pairs.
         """
-        prior = self.forward_with_priors(features)[1][-1]
-        prior = F.interpolate(
-            prior.float(),
-            size=tuple(size),
-            mode='bilinear',
-            align_corners=self.align_corners)
-        return prior.softmax(dim=1)[:, 1]
+        logits, priors = self.forward_with_priors(inputs)
+        return self._prediction(
+            logits, inputs, batch_img_metas, prior=priors[-1])
 
     def _prior_loss(self, prior: Tensor, mask: Tensor) -> Tensor:
         prior = F.interpolate(

@@ -17,21 +17,22 @@ class AttentionToPrior(BaseModule):
 
     The map is split by scale and unfolded to ``queries x heads`` channels; a
     linear layer with ReLU for each scale, resizing to the finest of them,
-    concatenation, a linear layer to 2 channels, resizing to ``size``.
+    concatenation, a linear layer to ``out_channels``, resizing to ``size``.
 
     Args:
         channels (int): ``queries x heads``.
         num_scales (int): Number of scales in the attention map.
+        out_channels (int): Channels of the prior.
         align_corners (bool): Of the bilinear resizing.
     """
 
-    def __init__(self, *, channels: int, num_scales: int,
+    def __init__(self, *, channels: int, num_scales: int, out_channels: int,
                  align_corners: bool) -> None:
         super().__init__()
         self.align_corners = align_corners
         self.scales = ModuleList(
             nn.Conv2d(channels, channels, 1) for _ in range(num_scales))
-        self.out = nn.Conv2d(num_scales * channels, 2, 1)
+        self.out = nn.Conv2d(num_scales * channels, out_channels, 1)
 
     def _resize(self, x: Tensor, size: Sequence[int]) -> Tensor:
         return F.interpolate(
@@ -51,7 +52,7 @@ class AttentionToPrior(BaseModule):
             size (Sequence[int]): ``(H, W)`` of the prior.
 
         Returns:
-            Tensor: Logits, ``B x 2 x H x W``.
+            Tensor: Logits, ``B x out_channels x H x W``.
         """
         pieces = attention.flatten(1, 2).split([h * w for h, w in shapes], -1)
         maps = [
@@ -114,9 +115,9 @@ class PriorLayer(BaseModule):
         logits = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
         if not self.refine:
             return None, logits
-        heard = logits.softmax(dim=-1) @ self._heads(self.value(image))
+        values = logits.softmax(dim=-1) @ self._heads(self.value(image))
         queries = self.norm1(queries +
-                             self.out(heard.transpose(1, 2).flatten(2)))
+                             self.out(values.transpose(1, 2).flatten(2)))
         return self.norm2(queries + self.ffn(queries)), logits
 
 
@@ -135,6 +136,7 @@ class LanguageQueryPriorGenerator(BaseModule):
             only the last does. Defaults to True.
         attention_map (str): 'before' reads the scaled logits, 'after' the
             softmax. Defaults to 'before'.
+        out_channels (int): Channels of a prior. Defaults to 2.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
 
     Raises:
@@ -151,6 +153,7 @@ class LanguageQueryPriorGenerator(BaseModule):
                  num_scales: int = 3,
                  deep_supervision: bool = True,
                  attention_map: str = 'before',
+                 out_channels: int = 2,
                  align_corners: bool = False) -> None:
         super().__init__()
         if attention_map not in ('before', 'after'):
@@ -172,6 +175,7 @@ class LanguageQueryPriorGenerator(BaseModule):
             AttentionToPrior(
                 channels=num_queries * num_heads,
                 num_scales=num_scales,
+                out_channels=out_channels,
                 align_corners=align_corners) if make else nn.Identity()
             for make in with_prior)
         self.with_prior = with_prior
@@ -187,8 +191,8 @@ class LanguageQueryPriorGenerator(BaseModule):
             size (Sequence[int]): ``(H, W)`` of the priors.
 
         Returns:
-            list[Tensor]: Logits ``B x 2 x H x W``, one of each layer that
-            makes a prior, the last layer's last.
+            list[Tensor]: Logits ``B x out_channels x H x W``, one of each
+            layer that makes a prior, the last layer's last.
         """
         if queries is None or queries.shape[1] != self.num_queries:
             got = 0 if queries is None else queries.shape[1]

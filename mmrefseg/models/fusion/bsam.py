@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures, masked_mean
+from mmrefseg.structures import FusionOutput, LanguageFeatures, masked_mean
 
 
 @MODELS.register_module()
@@ -30,7 +30,20 @@ class BSAM(BaseModule):
         query_channels (int, optional): Width of the language query. None
             builds the vision side only.
         init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import BSAM
+        >>> from mmrefseg.structures import LanguageFeatures
+        >>> language = LanguageFeatures(
+        ...     words=torch.rand(2, 5, 16), mask=torch.ones(2, 5).bool())
+        >>> fusion = BSAM(channels=8, language_channels=16, query_channels=4)
+        >>> fused, query, _ = fusion(torch.rand(2, 8, 6, 6), language)
+        >>> fused.shape, query.shape
+        (torch.Size([2, 8, 6, 6]), torch.Size([2, 4]))
     """
+
+    gives_attention = True
 
     def __init__(self,
                  *,
@@ -40,18 +53,18 @@ class BSAM(BaseModule):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.scale = 1 / math.sqrt(channels)
-        with_query = query_channels is not None
         self.visual_query = nn.Linear(channels, channels, bias=False)
         # A key bias adds one number to all words of a pixel: softmax over
         # words cancels it, softmax over pixels does not.
-        self.word_key = nn.Linear(language_channels, channels, bias=with_query)
+        self.with_query = query_channels is not None
+        self.word_key = nn.Linear(
+            language_channels, channels, bias=self.with_query)
         self.word_value = nn.Linear(language_channels, channels)
         self.visual_out = nn.Linear(2 * channels, channels)
-        if with_query:
+        if query_channels is not None:
             self.visual_value = nn.Linear(channels, channels, bias=False)
             self.query_out = nn.Linear(language_channels + channels,
                                        query_channels)
-        self.with_query = with_query
 
     @staticmethod
     def _instance_norm(pixels: Tensor) -> Tensor:
@@ -64,19 +77,22 @@ class BSAM(BaseModule):
         key = self.word_key(words)
         return query @ key.transpose(1, 2) * self.scale
 
-    def forward(
-        self, visual: Tensor, language: LanguageFeatures
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self,
+                visual: Tensor,
+                language: LanguageFeatures,
+                return_attention: bool = False) -> FusionOutput:
         """Fuse a map with the words of its sentence.
 
         Args:
             visual (Tensor): ``B x C x H x W``; H * W is at least 2.
             language (LanguageFeatures): ``B`` sentences.
+            return_attention (bool): Whether ``softmax_words(S)`` is given.
 
         Returns:
-            tuple[Tensor, Tensor | None]: The fused map, ``B x C x H x W``,
-            and the language query, ``B x C_q``, or None without the
-            language side.
+            FusionOutput: The fused map, ``B x C x H x W``, the language
+            query, ``B x C_q``, or None without the language side, and on
+            request the word attention, ``B x T x H x W``, which sums to 1
+            over the real words of each pixel.
         """
         pixels = visual.flatten(2).transpose(1, 2)
         words = language.words
@@ -85,32 +101,20 @@ class BSAM(BaseModule):
         padding = ~language.mask.unsqueeze(1)
         to_words = similarity.masked_fill(
             padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
-        heard = to_words @ self.word_value(words)
-        fused = F.relu(self.visual_out(torch.cat([pixels, heard], dim=-1)))
-        fused = fused.transpose(1, 2).unflatten(2, visual.shape[2:])
+        from_words = to_words @ self.word_value(words)
+        fused = F.relu(
+            self.visual_out(torch.cat([pixels, from_words], dim=-1)))
+        size = visual.shape[2:]
+        fused = fused.transpose(1, 2).unflatten(2, size)
+        attention = None
+        if return_attention:
+            attention = to_words.transpose(1, 2).unflatten(2, size)
         if not self.with_query:
-            return fused, None
+            return FusionOutput(fused, None, attention)
 
         to_pixels = similarity.transpose(1, 2).softmax(dim=-1)
-        seen = to_pixels @ self._instance_norm(self.visual_value(pixels))
-        query = F.relu(self.query_out(torch.cat([words, seen], dim=-1)))
-        return fused, masked_mean(query, language.mask)
-
-    def word_attention(self, visual: Tensor,
-                       language: LanguageFeatures) -> Tensor:
-        """How much each pixel listens to each word: ``softmax_words(S)``.
-
-        Args:
-            visual (Tensor): ``B x C x H x W``.
-            language (LanguageFeatures): ``B`` sentences.
-
-        Returns:
-            Tensor: ``B x T x H x W``, in 0..1, summing to 1 over the real
-            words of each pixel and 0 on padding.
-        """
-        pixels = visual.flatten(2).transpose(1, 2)
-        similarity = self._similarity(pixels, language.words)
-        similarity = similarity.masked_fill(~language.mask.unsqueeze(1),
-                                            torch.finfo(similarity.dtype).min)
-        attention = similarity.softmax(dim=-1).transpose(1, 2)
-        return attention.unflatten(2, visual.shape[2:])
+        from_pixels = to_pixels @ self._instance_norm(
+            self.visual_value(pixels))
+        query = F.relu(self.query_out(torch.cat([words, from_pixels], dim=-1)))
+        return FusionOutput(fused, masked_mean(query, language.mask),
+                            attention)

@@ -24,7 +24,9 @@ class ChannelAttention(nn.Sequential):
     def __init__(self, *, channels: int, reduction: int, norm_cfg: dict,
                  pool: bool) -> None:
         hidden = max(channels // reduction, 1)
-        layers = [nn.AdaptiveAvgPool2d(1)] if pool else []
+        layers: list[nn.Module] = []
+        if pool:
+            layers.append(nn.AdaptiveAvgPool2d(1))
         # The norms cancel a bias of the convolutions, so none is built.
         layers += [
             nn.Conv2d(channels, hidden, 1, bias=False),
@@ -66,6 +68,13 @@ class CAFG(BaseModule):
     Raises:
         ValueError: ``combine`` is unknown, or (in forward) a batch norm in
             training gets a single sample.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import CAFG
+        >>> fused, visual = torch.rand(2, 2, 8, 6, 6)
+        >>> CAFG(channels=8, reduction=4)(fused, visual).shape
+        torch.Size([2, 8, 6, 6])
     """
 
     def __init__(self,
@@ -94,6 +103,7 @@ class CAFG(BaseModule):
         if batch > 1 or not self.training:
             return
         for attention in self.attentions:
+            assert isinstance(attention, ChannelAttention)
             norm = attention[-1]
             if (attention.pool and isinstance(norm, _BatchNorm)
                     and not isinstance(norm, nn.SyncBatchNorm)):

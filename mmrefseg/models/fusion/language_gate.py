@@ -18,6 +18,13 @@ class LanguageGate(BaseModule):
     Args:
         channels (int): Channels of the fused map.
         init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import LanguageGate
+        >>> fused, visual = torch.rand(2, 2, 8, 6, 6)
+        >>> LanguageGate(channels=8)(fused, visual).shape
+        torch.Size([2, 8, 6, 6])
     """
 
     def __init__(self,

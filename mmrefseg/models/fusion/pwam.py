@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures
+from mmrefseg.structures import FusionOutput, LanguageFeatures
 
 # Biases that LAVT has and that change nothing: they are kept, because its
 # files of weights have them, and do not train.
@@ -27,7 +27,7 @@ class PWAM(BaseModule):
     With ``V_q = IN(W_vq V)``, ``L_k = W_lk L``, ``L_v = W_lv L``,
     ``S = V_q^T L_k / sqrt(C)`` (pixels x words):
 
-    - what each pixel hears: ``H = IN(W_h (softmax_words(S) L_v))``
+    - words of each pixel: ``H = IN(W_h (softmax_words(S) L_v))``
     - ``F = GELU(W_o (GELU(W_v V) * H))``, the product element by element
 
     IN is an instance norm over space without affine. Padded words are left
@@ -42,7 +42,19 @@ class PWAM(BaseModule):
 
     Raises:
         ValueError: A language query is asked for.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import PWAM
+        >>> from mmrefseg.structures import LanguageFeatures
+        >>> language = LanguageFeatures(
+        ...     words=torch.rand(2, 5, 16), mask=torch.ones(2, 5).bool())
+        >>> fusion = PWAM(channels=8, language_channels=16)
+        >>> fusion(torch.rand(2, 8, 6, 6), language).fused.shape
+        torch.Size([2, 8, 6, 6])
     """
+
+    gives_attention = True
 
     def __init__(self,
                  *,
@@ -80,38 +92,29 @@ class PWAM(BaseModule):
         return similarity.masked_fill(
             padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
 
-    def forward(self, visual: Tensor,
-                language: LanguageFeatures) -> tuple[Tensor, None]:
+    def forward(self,
+                visual: Tensor,
+                language: LanguageFeatures,
+                return_attention: bool = False) -> FusionOutput:
         """Fuse a map with the words of its sentence.
 
         Args:
             visual (Tensor): ``B x C x H x W``; H * W is at least 2.
             language (LanguageFeatures): ``B`` sentences.
+            return_attention (bool): Whether ``softmax_words(S)`` is given.
 
         Returns:
-            tuple[Tensor, None]: The fused map, ``B x C x H x W``, and no
-            language query.
+            FusionOutput: The fused map, ``B x C x H x W``, no language query,
+            and on request the word attention, ``B x T x H x W``, which sums
+            to 1 over the real words of each pixel.
         """
         pixels = visual.flatten(2).transpose(1, 2)
         attention = self._attention(pixels, language)
-        heard = attention @ self.word_value(language.words)
-        heard = self._instance_norm(self.heard_out(heard))
-        seen = F.gelu(self.visual_branch(pixels))
-        fused = F.gelu(self.out(seen * heard))
-        return fused.transpose(1, 2).unflatten(2, visual.shape[2:]), None
-
-    def word_attention(self, visual: Tensor,
-                       language: LanguageFeatures) -> Tensor:
-        """How much each pixel listens to each word: ``softmax_words(S)``.
-
-        Args:
-            visual (Tensor): ``B x C x H x W``.
-            language (LanguageFeatures): ``B`` sentences.
-
-        Returns:
-            Tensor: ``B x T x H x W``, in 0..1, summing to 1 over the real
-            words of each pixel and 0 on padding.
-        """
-        pixels = visual.flatten(2).transpose(1, 2)
-        attention = self._attention(pixels, language).transpose(1, 2)
-        return attention.unflatten(2, visual.shape[2:])
+        words = attention @ self.word_value(language.words)
+        words = self._instance_norm(self.heard_out(words))
+        fused = F.gelu(self.out(F.gelu(self.visual_branch(pixels)) * words))
+        size = visual.shape[2:]
+        return FusionOutput(
+            fused.transpose(1, 2).unflatten(2, size),
+            attention=attention.transpose(1, 2).unflatten(2, size)
+            if return_attention else None)

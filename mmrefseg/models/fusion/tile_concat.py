@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures
+from mmrefseg.structures import FusionOutput, LanguageFeatures
 
 
 @MODELS.register_module()
@@ -25,6 +25,16 @@ class TileConcat(BaseModule):
 
     Raises:
         ValueError: A language query is asked for.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import TileConcat
+        >>> from mmrefseg.structures import LanguageFeatures
+        >>> language = LanguageFeatures(
+        ...     words=torch.rand(2, 5, 16), mask=torch.ones(2, 5).bool())
+        >>> fusion = TileConcat(channels=8, language_channels=16)
+        >>> fusion(torch.rand(2, 8, 6, 6), language).fused.shape
+        torch.Size([2, 8, 6, 6])
     """
 
     def __init__(self,
@@ -42,7 +52,7 @@ class TileConcat(BaseModule):
         self.out = nn.Linear(channels + language_channels, channels)
 
     def forward(self, visual: Tensor,
-                language: LanguageFeatures) -> tuple[Tensor, None]:
+                language: LanguageFeatures) -> FusionOutput:
         """Fuse a map with its sentence.
 
         Args:
@@ -50,8 +60,8 @@ class TileConcat(BaseModule):
             language (LanguageFeatures): ``B`` sentences.
 
         Returns:
-            tuple[Tensor, None]: The fused map, ``B x C x H x W``, and no
-            language query.
+            FusionOutput: The fused map, ``B x C x H x W``, and no language
+            query.
         """
         sentence = language.sentence
         # W [V ; s] = W_v V + W_s s: the second term once for all pixels.
@@ -60,4 +70,4 @@ class TileConcat(BaseModule):
             [channels, sentence.shape[1]], dim=1)
         tiled = F.linear(sentence, from_words, self.out.bias)
         fused = F.conv2d(visual, from_visual[..., None, None])
-        return torch.relu(fused + tiled[..., None, None]), None
+        return FusionOutput(torch.relu(fused + tiled[..., None, None]))

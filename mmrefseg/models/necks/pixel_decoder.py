@@ -30,6 +30,17 @@ class ReferringPixelDecoder(BaseModule):
             Defaults to GN of 32 groups.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.models import ReferringPixelDecoder
+        >>> from mmrefseg.structures import MultimodalFeatures
+        >>> neck = ReferringPixelDecoder(
+        ...     in_channels=[4, 8], channels=8, out_channels=32,
+        ...     out_indices=(0, 1))
+        >>> maps = (torch.rand(1, 4, 8, 8), torch.rand(1, 8, 4, 4))
+        >>> [tuple(x.shape) for x in neck(MultimodalFeatures(maps))]
+        [(1, 32, 8, 8), (1, 32, 4, 4)]
     """
 
     def __init__(self,

@@ -10,10 +10,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmrefseg.apis.mask_evaluation import evaluate_masks, open_split
-from mmrefseg.datasets.synthetic import make_synthetic_refs
 from mmrefseg.datasets.transforms import LoadRefMask
 from mmrefseg.evaluation import PredictionDump, ReferringIoUMetric
 from mmrefseg.evaluation.conventions import settle
+from mmrefseg.synthetic import make_synthetic_refs
 
 
 def _sample(item, rng):

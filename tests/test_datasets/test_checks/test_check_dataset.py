@@ -16,7 +16,7 @@ from mmrefseg.datasets.checks.mask_faults import find_mask_faults
 from mmrefseg.datasets.checks.refer_check import check_folder
 from mmrefseg.datasets.checks.refer_counts import SplitCount
 from mmrefseg.datasets.refer_files import load_refs
-from mmrefseg.datasets.synthetic import make_synthetic_refs
+from mmrefseg.synthetic import make_synthetic_refs
 
 TOOL = (
     Path(__file__).parents[3] / 'tools/dataset_converters/check_dataset.py')

@@ -1,2 +1,0 @@
-# The full model.
-_base_ = '../mpg-lqgnet_swin-b_1xb8-35e_refcoco-plus-448x448.py'

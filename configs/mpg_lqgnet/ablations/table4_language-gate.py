@@ -1,4 +1,0 @@
-# LAVT's language gate.
-_base_ = '../mpg-lqgnet_swin-b_1xb8-35e_refcoco-plus-448x448.py'
-model = dict(backbone=dict(
-    gate=dict(_delete_=True, type='LanguageGate')))

@@ -1,3 +1,0 @@
-# Mask head without the two coordinate channels.
-_base_ = '../mpg-lqgnet_swin-b_1xb8-35e_refcoco-plus-448x448.py'
-model = dict(decode_head=dict(with_coords=False))

@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0.
+"""Whether a training run can go on from a checkpoint."""
+
+import logging
+from collections.abc import Mapping
+
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+
+# What is missing if a checkpoint lacks a key.
+_PARTS = dict(
+    optimizer='optimizer',
+    param_schedulers='schedule of the learning rate',
+    message_hub='history of the log',
+    meta='count of iterations')
+
+
+def find_obstacle(runner, checkpoint: Mapping) -> str | None:
+    """What keeps a run from going on from a checkpoint.
+
+    MMEngine resumes what it finds and starts the rest anew in silence: an
+    optimizer, a schedule, tensors of another name or shape.
+
+    Args:
+        runner (Runner): It has built its optimizer and its schedules.
+        checkpoint (Mapping): What was read from the file.
+
+    Returns:
+        str | None: The end of a sentence that begins with the name of the
+        file; None when nothing is in the way.
+    """
+    lacking = [name for key, name in _PARTS.items() if not checkpoint.get(key)]
+    if not runner.param_schedulers:
+        lacking = [n for n in lacking if n != _PARTS['param_schedulers']]
+    if lacking:
+        return (f'holds no {" and no ".join(lacking)}, which would start '
+                'anew')
+    different = _different_tensors(runner.model, checkpoint)
+    if different:
+        return (f'is of another model: {len(different)} tensors differ in '
+                f'name or shape, {different[0]} among them')
+    if not isinstance(runner.optim_wrapper, OptimWrapperDict):
+        ours = _group_sizes(runner.optim_wrapper.optimizer.state_dict())
+        theirs = _group_sizes(checkpoint['optimizer'])
+        if ours != theirs:
+            return ('is of a run with other parameter groups: it has groups '
+                    f'of {theirs} tensors, this config makes {ours}')
+    schedules, states = _schedules(runner, checkpoint)
+    if len(schedules) != len(states):
+        return (f'holds {len(states)} schedules, and this config has '
+                f'{len(schedules)}')
+    return None
+
+
+def warn_of_old_schedule(runner, checkpoint: Mapping) -> None:
+    """Warn that settings of the schedule have no effect: the checkpoint's
+    take their place.
+
+    Args:
+        runner (Runner): It has built its schedules.
+        checkpoint (Mapping): What was read from the file; without an
+            obstacle.
+    """
+    changed = []
+    for schedule, state in zip(*_schedules(runner, checkpoint)):
+        for key, value in schedule.state_dict().items():
+            if (key[0] != '_' and key != 'last_step'
+                    and state.get(key, value) != value):
+                changed.append(f'{type(schedule).__name__}.{key} is '
+                               f'{state[key]}, not {value}')
+    if changed:
+        print_log(
+            'The resumed run keeps the schedule of its checkpoint; that of '
+            f'this config has no effect: {"; ".join(changed)}.',
+            logger='current',
+            level=logging.WARNING)
+
+
+def can_be_checked(runner) -> bool:
+    """Whether a run has an optimizer, as in training."""
+    return isinstance(runner.optim_wrapper, OptimWrapper)
+
+
+def _different_tensors(model, checkpoint: Mapping) -> list[str]:
+    if is_model_wrapper(model):
+        model = model.module
+    ours = {name: x.shape for name, x in model.state_dict().items()}
+    theirs = {
+        name.removeprefix('module.'): x.shape
+        for name, x in checkpoint.get('state_dict', {}).items()
+    }
+    return sorted(name for name in {**ours, **theirs}
+                  if ours.get(name) != theirs.get(name))
+
+
+def _group_sizes(state: Mapping) -> list[int]:
+    return [len(group['params']) for group in state['param_groups']]
+
+
+def _schedules(runner, checkpoint: Mapping) -> tuple[list, list]:
+    """The schedules of a run with one optimizer, and their saved states."""
+    ours, theirs = runner.param_schedulers, checkpoint.get('param_schedulers')
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return ours, theirs
+    return [], []

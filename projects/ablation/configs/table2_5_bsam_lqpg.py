@@ -1,0 +1,3 @@
+# BSAM and LQPG; no gate: V' = V + F.
+_base_ = './full.py'
+model = dict(backbone=dict(gate=None))

@@ -1,0 +1,3 @@
+# Gate whose paths both do not pool.
+_base_ = './full.py'
+model = dict(backbone=dict(gate=dict(pool=(False, False))))
