@@ -226,19 +226,22 @@ def test_refs_of_other_images_are_other_refs(make_sample, evaluate):
     assert got['mIoU_ref'] == 50. and got['mIoU'] == pytest.approx(100 / 3)
 
 
-def test_exist_and_no_target_tell(make_sample, evaluate):
-    nothing = [
-        make_sample([[0]], [[0]], exist=False),
+def test_no_target_of_the_metainfo(make_sample, evaluate):
+    no_target = [
         make_sample([[0]], [[0]], no_target=True),
-        make_sample([[0]], [[0]], no_target=True, exist=None),
+        make_sample([[0]], [[0]], no_target=None),
+        make_sample([[0]], [[0]]),
     ]
-    assert evaluate(nothing, no_target='rela')['N-acc'] == 100.
-    for meta in (dict(exist=False), dict(no_target=True)):
-        with pytest.raises(ValueError, match='said to mean nothing, but its'):
-            evaluate([make_sample([[0]], [[1]], **meta)])
-    metrics = evaluate([make_sample([[1]], [[1]], exist=True)],
+    assert evaluate(no_target, no_target='rela')['N-acc'] == 100.
+    with pytest.raises(ValueError, match='marked as no-target, but its true'):
+        evaluate([make_sample([[0]], [[1]], no_target=True)])
+    metrics = evaluate([make_sample([[1]], [[1]], no_target=False)],
                        no_target='rela')
     assert metrics['T-acc'] == 100. and 'N-acc' not in metrics
+    # The key of R-RefCOCO's files is not read here.
+    metrics = evaluate([make_sample([[1]], [[1]], exist=False)],
+                       no_target='rela')
+    assert metrics['T-acc'] == 100.
 
 
 def test_a_small_thing_does_not_become_nothing(make_sample, evaluate):
@@ -265,7 +268,7 @@ def test_without_rules_they_count_like_others_and_one_is_told(
     samples = [make_sample([[1]], [[1]]), make_sample([[0]], [[0]])]
     metrics = evaluate(samples)
     assert metrics['oIoU'] == 100. and metrics['mIoU'] == 50.
-    assert '1 of 2 sentences mean nothing' in told[0] and "'rela'" in told[0]
+    assert '1 of 2 sentences have no target' in told[0] and "'rela'" in told[0]
     told.clear()
     evaluate(samples, no_target='rela')
     assert not told
@@ -288,8 +291,8 @@ def test_output_file_tells(make_sample, evaluate, tmp_path):
     evaluate(samples, no_target='rela', output_file=str(path))
     lines = [x.split(',')[4:] for x in path.read_text().splitlines()]
     assert lines == [
-        'intersection union rela_union iou true_area means_nothing '
-        'says_nothing'.split(), '1 2 2 0.500000 1 0 0'.split(),
+        'intersection union rela_union iou true_area no_target '
+        'pred_no_target'.split(), '1 2 2 0.500000 1 0 0'.split(),
         '0 0 0 1.000000 0 1 1'.split(), '0 1 2 0.000000 1 0 1'.split()
     ]
 
@@ -311,8 +314,8 @@ def test_the_areas_of_the_file_give_the_scores(make_sample, evaluate,
     with open(path, newline='') as file:
         rows = [{k: v if k == 'text' else float(v or 0)
                  for k, v in row.items()} for row in csv.DictReader(file)]
-    asked = [x for x in rows if not x['means_nothing']]
-    for key, union, among in (('oIoU', 'union', asked),
+    scored = [x for x in rows if not x['no_target']]
+    for key, union, among in (('oIoU', 'union', scored),
                               ('cIoU', 'rela_union', rows)):
         whole = sum(x['intersection'] for x in among) / sum(
             x[union] for x in among)

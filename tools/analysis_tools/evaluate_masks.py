@@ -16,7 +16,7 @@ from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
                                            open_split, write_evaluation)
 from mmrefseg.evaluation.breakdowns import Breakdown
 from mmrefseg.evaluation.conventions import (CONVENTIONS, NO_TARGET_RULES,
-                                             settle)
+                                             resolve_convention)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -120,7 +120,7 @@ def main(args: list[str] | None = None) -> None:
             dataset,
             args.predictions,
             name=args.name,
-            convention=settle(
+            convention=resolve_convention(
                 args.convention,
                 thresholds=args.thresholds,
                 no_target=args.no_target),

@@ -11,7 +11,7 @@ import pytest
 from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
                                            open_split, write_evaluation)
 from mmrefseg.evaluation.breakdowns import Breakdown
-from mmrefseg.evaluation.conventions import settle
+from mmrefseg.evaluation.conventions import resolve_convention
 from mmrefseg.visualization import draw_referring_overlay
 
 SIDE = 65
@@ -187,7 +187,7 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
     got = evaluate_masks(
         tests_of_image_4,
         folder,
-        convention=settle('paper'),
+        convention=resolve_convention('paper'),
         input_size=(130, 130))
     assert got.metrics['mIoU'] == 50. and got.metrics['P0.5'] == 100 / 3
     assert got.sentences[1].other.intersection == 4 * RIGHT_AREA
@@ -195,7 +195,8 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
         evaluate_masks(tests_of_image_4, folder)
     with pytest.raises(ValueError, match="compares at .* network's input.*"
                        'add input_size'):
-        evaluate_masks(tests_of_image_4, folder, convention=settle('lavt'))
+        evaluate_masks(
+            tests_of_image_4, folder, convention=resolve_convention('lavt'))
     with pytest.raises(ValueError, match='compares at the size of each image'
                        '.*remove input_size'):
         evaluate_masks(tests_of_image_4, folder, input_size=(130, 130))
@@ -203,7 +204,7 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
         evaluate_masks(
             tests_of_image_4,
             folder,
-            convention=settle('lavt'),
+            convention=resolve_convention('lavt'),
             input_size=(0, 130))
 
 
@@ -231,7 +232,7 @@ def test_sentences_that_mean_nothing_or_several_things(
             '3_3': box(*TALL)
         })
     result = evaluate_masks(
-        dataset, folder, convention=settle(no_target='rela'))
+        dataset, folder, convention=resolve_convention(no_target='rela'))
     got, both = result.metrics, TALL_AREA + RIGHT_AREA
     assert got['N-acc'] == 50. and got['T-acc'] == 100.
     assert got['gIoU'] == pytest.approx(25 * (1 + TALL_AREA / both))
@@ -253,7 +254,7 @@ def test_negative_sentences_of_r_refcoco(tiny_refer_parts, write_refer_set,
         str(root), split=['testA'], images=str(root / 'images'))
     folder = write_masks(tmp_path / 'masks', {9: MASKS[9], 10: MASKS[9]})
     result = evaluate_masks(
-        dataset, folder, convention=settle(no_target='rris'))
+        dataset, folder, convention=resolve_convention(no_target='rris'))
     got = result.metrics
     assert got['mRR'] == 0. and got['mIoU_ref'] == 100. and got['rIoU'] == 50.
     # the ref's own thing is what the second sentence does not mean
