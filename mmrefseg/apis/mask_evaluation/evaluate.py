@@ -65,9 +65,9 @@ class MaskEvaluation:
             - ``missing``: number of predictions that are not there.
         rows (list[Row]): The lines of the metric's table.
         sentences (list[Sentence]): In the order of the dataset.
-        confusion (list[tuple[str, str, int]]): The target's category, what
-            was segmented instead, how often; the most frequent first. Empty where
-            the data have no categories.
+        confusion (list[tuple[str, str, int]]): The target's category,
+            what was segmented instead, how often; the most frequent first.
+            Empty where the data have no categories.
     """
 
     convention: Convention
@@ -211,8 +211,8 @@ def _account_for(found: MaskPredictions, items: Sequence[dict],
     message = (f'{len(found.missing)} of {len(items)} predictions are missing:'
                f' {names}.')
     if missing == 'error':
-        raise ValueError(f'{message} Add them, or let them count as empty masks '
-                         'with --missing empty.')
+        raise ValueError(f'{message} Add them, or let them count as empty '
+                         'masks with --missing empty.')
     print_log(
         f'{message} THEY COUNT AS EMPTY MASKS, which are right where there is '
         'no target.',

@@ -32,8 +32,9 @@ def format_evaluation(result: MaskEvaluation) -> str:
     wrong = sum(x.wrong_object for x in targets)
     if targets:
         lines.append(
-            f'{wrong} of {len(targets)} masks ({metrics["wrong-object"]:.2f} %) '
-            'fit another object of the image better than the target.')
+            f'{wrong} of {len(targets)} masks '
+            f'({metrics["wrong-object"]:.2f} %) fit another object of the '
+            'image better than the target.')
     if misses:
         found = sum(x.wrong_object and is_miss(x.counts) for x in targets)
         lines.append(
@@ -139,7 +140,8 @@ def _draw(result: MaskEvaluation, index: int) -> np.ndarray:
                     ('missing' if x.missing else 'nothing'))]
     legend.append(('dashed', TRUTH_COLOR, 'target') if true.any() else
                   ('', TRUTH_COLOR, 'no target'))
-    legend.append(('', TEXT_COLOR, f'IoU {100 * iou(*x.counts.scored_areas):.1f}'))
+    score = 100 * iou(*x.counts.scored_areas)
+    legend.append(('', TEXT_COLOR, f'IoU {score:.1f}'))
     if x.other is not None:
         value = 100 * iou(x.other.intersection, x.other.union)
         what = x.other.category or 'object'

@@ -72,7 +72,7 @@ class TestConfig:
         model = init_model(None, tiny_model.weights, 'cpu')
         config = Config.fromfile(tiny_model.config)
         assert model.cfg.model == config.model
-        assert model.cfg.meta_keys == config.meta_keys
+        assert model.cfg.test_pipeline == config.test_pipeline
 
     def test_the_scope_is_left_as_it_was(self, tiny_model):
         with DefaultScope.overwrite_default_scope('mmseg'):

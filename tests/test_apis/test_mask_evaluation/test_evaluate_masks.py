@@ -156,6 +156,27 @@ def test_missing_ones_may_count_as_empty(tests_of_image_4, tmp_path,
         evaluate_masks(tests_of_image_4, folder, missing='skip')
 
 
+def test_masks_with_several_values(tests_of_image_4, tmp_path):
+    """Class maps, as semantic segmentation writes them, and probabilities."""
+    maps = {key: x // 255 * 2 for key, x in MASKS.items()}
+    maps[9][:5] = 1
+    folder = write_masks(tmp_path / 'maps', maps)
+    with pytest.raises(ValueError, match='1 of 3 .*9.png has 2 values.*1, 2'):
+        evaluate_masks(tests_of_image_4, folder)
+    got = evaluate_masks(tests_of_image_4, folder, mask_value=2)
+    assert got.metrics['mIoU'] == 50.
+    with pytest.raises(ValueError, match='No image of .* mask_value 7'):
+        evaluate_masks(tests_of_image_4, folder, mask_value=7)
+    soft = {key: x // 255 * 90 + 90 for key, x in MASKS.items()}
+    folder = write_masks(tmp_path / 'soft', soft)
+    got = evaluate_masks(tests_of_image_4, folder, mask_threshold=127)
+    assert got.metrics['mIoU'] == 50.
+    (tmp_path / 'masks.json').write_text('[{}]')
+    with pytest.raises(ValueError, match='--mask-value is for folders'):
+        evaluate_masks(
+            tests_of_image_4, str(tmp_path / 'masks.json'), mask_value=1)
+
+
 def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
     """True masks and those of other objects are scaled to the masks."""
     folder = write_masks(
@@ -177,7 +198,7 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
         evaluate_masks(
             tests_of_image_4, folder, convention=resolve_convention('lavt'))
     with pytest.raises(ValueError, match='compares at the size of each image'
-                       '.*leave input_size away'):
+                       '.*remove input_size'):
         evaluate_masks(tests_of_image_4, folder, input_size=(130, 130))
     with pytest.raises(ValueError, match='input_size.*not 0 x 130'):
         evaluate_masks(

@@ -39,7 +39,7 @@ def _sample(item, rng):
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
-    """Folder of a few scenes, some sentences of which mean nothing."""
+    """Folder of a few scenes, with no-target sentences."""
     folder = str(tmp_path_factory.mktemp('scenes') / 'any')
     make_synthetic_refs(
         folder, train=2, val=6, testA=1, testB=1, targets='any')
