@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from mmengine.hooks import Hook
 
-from mmrefseg.fileio import atomic
 from mmrefseg.engine import launch
+from mmrefseg.fileio import atomic
 from mmrefseg.registry import HOOKS
 
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import init_default_scope
+from refer_checks import check_folder
 
 from mmrefseg.datasets import (GRefCOCODataset, OneSentencePerRefSampler,
                                RefCOCODataset)
-from mmrefseg.datasets.checks import check_folder
 
 PIPELINE = [
     dict(type='LoadRefImage'),

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
+from refer_checks import check_folder
 
 from mmrefseg.datasets import (GRefCOCODataset, JSONLinesRefDataset,
                                RefCOCODataset, RRefCOCODataset)
-from mmrefseg.datasets.checks import check_folder
 from mmrefseg.datasets.refer_files import other_names
 
 PIPELINE = [dict(type='LoadRefImage'), dict(type='LoadRefMask')]

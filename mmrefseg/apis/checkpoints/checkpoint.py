@@ -11,7 +11,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmrefseg._safe_globals import first_line, load_plain_checkpoint
+from mmrefseg.fileio.secure_checkpoints import (first_line,
+                                                load_plain_checkpoint)
 from .config_text import parse_config_text
 from .weights_file import check_digest, read_safetensors
 

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from mmrefseg.datasets.field_checks import (id_key, is_id, is_note, is_truth,
+                                            show, show_id)
+from mmrefseg.datasets.leak_list import is_held_out
+from mmrefseg.datasets.refer_files import annotations_of, find_contradiction
 from mmrefseg.structures import find_text_fault
-from ..field_checks import id_key, is_id, is_note, is_truth, show, show_id
-from ..leak_list import is_held_out
-from ..refer_files import annotations_of, find_contradiction
 
 
 class Fault(NamedTuple):
