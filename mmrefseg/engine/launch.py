@@ -17,6 +17,7 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import RUNNERS
 
 AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
@@ -231,6 +232,9 @@ def prepare_distributed(cfg: Config) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, on GPUs or CPU, one process or many.
 
+    From here on checkpoints are read as plain data in this process, see
+    :func:`~mmrefseg.fileio.secure_checkpoint_loading`.
+
     Args:
         cfg (Config): The config; its ``launcher`` says how the processes
             were started.
@@ -238,6 +242,7 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: Ready for ``train()``, ``val()`` or ``test()``.
     """
+    secure_checkpoint_loading()  # whatever it loads later
     prepare_distributed(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
