@@ -1,9 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 """What happens at ``import mmrefseg``: the OpenMMLab packages are looked for,
-and config inheritance across packages (``mmrefseg::...``) is made to work."""
+and config inheritance across packages (``mmrefseg::...``) is made to work.
+
+For other packages nothing changes, and nothing heavy is imported."""
 
 import contextlib
-import warnings
+import os
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +36,7 @@ _INSTALL_OFFICIAL = {
     'mmcv': 'pip install --no-build-isolation "mmcv>=2.0.0,<2.2.0"',
     'mmseg': 'pip install "mmsegmentation>=1.2.0"',
 }
+
 
 def _installed() -> dict[str, Version]:
     """Versions of the OpenMMLab distributions in this environment, by name."""
@@ -111,44 +114,47 @@ def check_dependencies() -> None:
         raise ImportError(problem)
 
 
-def register_package() -> None:
-    """Let configs inherit from ``mmrefseg::...``, and from ``mmseg::...``
-    where the maintained packages bring it. Nothing else of MMEngine changes.
-    """
+def register_configs() -> None:
+    """Let configs inherit from ``mmrefseg::...`` and ``mmseg::...``."""
     from mmengine.config.utils import MODULE2PACKAGE
 
     # MMEngine looks the distribution up and joins its location with the name
     # of the module, which fails for an editable install (official MMEngine)
     # and finds a wrong copy when two are on the path. For a name that is no
     # distribution it takes the folder of the module of that name instead:
-    # that of this very package.
-    MODULE2PACKAGE['mmrefseg'] = 'mmrefseg.version'
-    _link_configs()
+    # that of this very package. A name that is neither ends in the sentence
+    # that it is not installed.
+    MODULE2PACKAGE['mmrefseg'] = (
+        'mmrefseg.version' if _has_configs() else 'mmrefseg-with-pip-install')
 
-    # MMEngine knows others by their official distributions only: a name is
-    # set right where that distribution is not there and its twin is.
+    # MMEngine knows mmseg and MMPretrain by their official distributions.
+    # Where only the maintained ones are installed, which it would not find,
+    # their names are mended.
     installed = _installed()
     for module, maintained in (('mmseg', 'onedl-mmsegmentation'),
                                ('mmpretrain', 'onedl-mmpretrain')):
-        if (maintained in installed
-                and MODULE2PACKAGE.get(module) not in installed):
+        if (MODULE2PACKAGE.get(module) not in installed
+                and maintained in installed):
             MODULE2PACKAGE[module] = maintained
 
 
-def _link_configs() -> None:
-    """Do for a checkout on ``PYTHONPATH`` what installing does: its configs
-    are found in ``mmrefseg/.mim``."""
-    package = Path(__file__).resolve().parent
-    mim, root = package / '.mim', package.parent
-    if (mim / 'model-index.yml').exists() or not (root / 'setup.py').exists():
-        return
-    try:
-        mim.mkdir(exist_ok=True)
-        for name in ('configs', 'tools', 'model-index.yml'):
-            with contextlib.suppress(FileExistsError):
-                (mim / name).symlink_to(Path('..', '..', name))
-    except OSError as error:
-        warnings.warn(
-            f'The configs of {root} cannot be linked into {mim} ({error}), so '
-            "'mmrefseg::...' will not be found: run `pip install -e .` there.",
-            stacklevel=2)
+def _has_configs() -> bool:
+    """Whether ``.mim``, where MMEngine looks for configs, is there. A mere
+    checkout gets it as ``pip install -e .`` would give it: by links."""
+    mim = Path(__file__).parent / '.mim'
+    configs = mim.parents[1] / 'configs'
+    if configs.is_dir() and not (mim / 'configs').is_dir():
+        with contextlib.suppress(OSError):  # read-only, or made meanwhile
+            mim.mkdir(exist_ok=True)
+            for name in ('configs', 'tools', 'model-index.yml'):
+                with contextlib.suppress(FileExistsError):
+                    os.symlink(os.path.join('..', '..', name), mim / name)
+    return (mim / 'model-index.yml').is_file()
+
+
+def secure_if_asked() -> None:
+    """Secure MMEngine's loading of checkpoints for the whole process, if
+    ``MMREFSEG_SECURE_CHECKPOINTS`` is set (and not to 0)."""
+    if os.environ.get('MMREFSEG_SECURE_CHECKPOINTS', '0') not in ('', '0'):
+        from .fileio import secure_checkpoint_loading
+        secure_checkpoint_loading()

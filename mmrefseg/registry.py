@@ -8,13 +8,13 @@ that climbs to a parent registry imports nothing, so without this a config
 would find ``FCNHead`` only if somebody had imported ``mmseg.models`` before.
 """
 
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import sys
+import warnings
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
 
 from mmengine.registry import Registry as _Registry
+from mmengine.registry import build_functions
 from mmseg import registry as mmseg
 
 __all__ = [
@@ -25,6 +25,11 @@ __all__ = [
     'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS', 'WEIGHT_INITIALIZERS'
 ]
 
+_BUILDERS = build_functions.__name__
+# What mmseg and mmcv warn of while they are imported though nothing is wrong.
+_HARMLESS = ('Fail to import ``MultiScaleDeformableAttention``',
+             'pkg_resources is deprecated as an API')
+
 
 class UnknownTypeError(KeyError):
     """A config names a type that is registered nowhere."""
@@ -34,48 +39,48 @@ class UnknownTypeError(KeyError):
         return str(self.args[0])
 
 
-# What MMEngine's builders say of it.
-_NOT_FOUND = re.compile(r"'?([\w.]+)'? is not in the (\w+)::([\w ]+) registry")
-
-
-@contextmanager
-def explain_unknown_types() -> Iterator[None]:
-    """Within it, an unknown name in a registry of ours is answered with the
-    nearest known ones, whichever registry of MMEngine builds the part.
-
-    It also serves as a decorator, ``@explain_unknown_types()``.
-
-    Raises:
-        UnknownTypeError: In place of MMEngine's KeyError.
-    """
-    try:
-        yield
-    except KeyError as error:
-        found = _NOT_FOUND.search(str(error))
-        if isinstance(error, UnknownTypeError) or found is None:
-            raise
-        key, scope, name = found.groups()
-        for part in _ALL:
-            if scope == part.scope and name == part.name:
-                raise UnknownTypeError(part._unknown(key)) from None
-        raise
-
-
 class Registry(_Registry):
     """A registry that answers an unknown name with the nearest known ones.
 
-    Everything else is as in MMEngine: :meth:`get` returns None for it, and
-    :meth:`build` raises a KeyError.
+    Everything else is as in MMEngine: :meth:`get` returns None for what is
+    registered nowhere. Only where something is to be built does it raise, as
+    the builder itself would do a line later with less to say.
+
+    Example:
+        >>> from mmrefseg.registry import MODELS
+        >>> MODELS.get('BSAN') is None
+        True
+        >>> MODELS.build(dict(type='BSAN'))
+        Traceback (most recent call last):
+        ...
+        mmrefseg.registry.UnknownTypeError: 'BSAN' is not in the model \
+registry of mmrefseg, mmseg, mmengine. Did you mean 'BSAM' (of mmrefseg) ...
     """
 
-    def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
-        """Build a part of a config; see MMEngine.
+    def get(self, key: str) -> type | None:
+        """Find a registered class or function.
 
-        Raises:
-            UnknownTypeError: Its type is registered nowhere (a KeyError).
+        Args:
+            key (str): Its name, with or without a scope (``'FCNHead'``,
+                ``'mmseg.FCNHead'``), or its full path.
+
+        Returns:
+            type | Callable | None: What is registered under the name.
         """
-        with explain_unknown_types():
-            return super().build(cfg, *args, **kwargs)
+        found = super().get(key)
+        # The Runner builds by MMEngine's registries, whose builders ask the
+        # one of the default scope: `get` is all that they call of ours.
+        if found is None and sys._getframe(1).f_globals.get(
+                '__name__') == _BUILDERS:
+            raise UnknownTypeError(self._unknown(key))
+        return found
+
+    def import_from_location(self) -> None:
+        """Import the modules that register something."""
+        with warnings.catch_warnings():
+            for message in _HARMLESS:
+                warnings.filterwarnings('ignore', message=message)
+            super().import_from_location()
 
     def _unknown(self, key: str) -> str:
         """The message for a name that is registered nowhere."""
@@ -96,7 +101,7 @@ class Registry(_Registry):
             searched, suggested = named[:1], [*named, *searched]
         else:
             suggested = searched
-        owners = {}
+        owners: dict[str, str] = {}
         for registry in suggested:
             for known in registry.module_dict:
                 owners.setdefault(known, registry.scope)
@@ -127,17 +132,12 @@ def _nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[lower] for lower in near]
 
 
-_ALL: list[Registry] = []
-
-
 def _child(parent: _Registry, *locations: str) -> Registry:
-    _ALL.append(
-        Registry(
-            parent.name,
-            parent=parent,
-            scope='mmrefseg',
-            locations=list(locations)))
-    return _ALL[-1]
+    return Registry(
+        parent.name,
+        parent=parent,
+        scope='mmrefseg',
+        locations=list(locations))
 
 
 _MODELS = ('mmseg.models', 'mmrefseg.models')

@@ -11,12 +11,12 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
-from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
+from mmengine.runner import Runner, load_checkpoint
 from torch import nn
 
+from mmrefseg._safe_globals import load_plain_checkpoint
 from mmrefseg.apis import RefSegInferencer, init_model
 from mmrefseg.apis.checkpoints.checkpoint import read_checkpoint
-from mmrefseg.fileio import load_plain_checkpoint, secure_checkpoint_loading
 from mmrefseg.models.backbones.swin_weights import load_swin_weights
 from mmrefseg.models.language_encoders.bert_weights import read_state_dict
 from mmrefseg.registry import MODELS
@@ -47,16 +47,6 @@ class _Eval:
 
     def __reduce__(self):
         return eval, (self.text, )
-
-
-@pytest.fixture(autouse=True)
-def secure():
-    """As our commands have it; afterwards MMEngine is as it was."""
-    before = dict(CheckpointLoader._schemes)
-    secure_checkpoint_loading()
-    yield
-    CheckpointLoader._schemes.clear()
-    CheckpointLoader._schemes.update(before)
 
 
 @pytest.fixture

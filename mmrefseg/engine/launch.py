@@ -234,6 +234,9 @@ def prepare_distributed(cfg: Config) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, on GPUs or CPU, one process or many.
 
+    From here on checkpoints are read as plain data in this process, see
+    :func:`~mmrefseg.fileio.secure_checkpoint_loading`.
+
     Args:
         cfg (Config): The config; its ``launcher`` says how the processes
             were started.

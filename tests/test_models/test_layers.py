@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmrefseg.models.layers import coordinates, sine_position_2d
 from mmrefseg.models.layers.window_attention import shifted_window_mask
@@ -48,37 +47,3 @@ def test_coordinates_reach_from_edge_to_edge():
 def test_odd_number_of_channels_is_refused():
     with pytest.raises(ValueError, match='multiple of 4 channels, not 6'):
         sine_position_2d(2, 2, 6, torch.float32, CPU)
-
-
-class _Positions(torch.nn.Module):
-    """Everything that is computed once for a size."""
-
-    def forward(self, x):
-        height, width = x.shape[2:]
-        where = (x.dtype, x.device)
-        position = sine_position_2d(height, width, x.shape[1], *where)
-        mask = shifted_window_mask(height, width, 4, 2, *where)
-        return (x + coordinates(height, width, *where).mean(1) +
-                position.t().view(1, -1, height, width) + mask.mean())
-
-
-@pytest.mark.parametrize('first', ['export', 'eager'])
-def test_tracing_and_eager_mode_share_no_tensors(first):
-    size = 16 if first == 'export' else 20
-    x, module = torch.rand(1, 8, size, size), _Positions()
-    if first == 'eager':
-        expected = module(x)
-    program = torch.export.export(module, (x, ))
-    found = module(x)
-    assert type(found) is torch.Tensor
-    assert type(coordinates(size, size, x.dtype, x.device)) is torch.Tensor
-    torch.testing.assert_close(program.module()(x), found)
-    if first == 'eager':
-        assert torch.equal(found, expected)
-
-
-def test_fake_tensors_stay_where_they_are():
-    arguments = (24, 24, torch.float32, torch.device('cpu'))
-    with FakeTensorMode():
-        coordinates(*arguments)
-    assert type(coordinates(*arguments)) is torch.Tensor

@@ -6,7 +6,6 @@ Parameters, their names and the results are those of mmseg's ``WindowMSA`` and
 each map size instead of at every call, and that attention is one fused call.
 """
 
-
 import torch
 import torch.nn.functional as F
 from mmseg.models.backbones.swin import ShiftWindowMSA, WindowMSA
