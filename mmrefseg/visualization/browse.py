@@ -3,14 +3,13 @@
 
 import os.path as osp
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 
+from .files import sample_name, save_picture
 from .overlay import draw_referring_overlay
 from .panels import draw_panels
-from .visualizer import sample_name
 
 
 def spread(length: int, num: int, seed: int | None = None) -> list[int]:
@@ -77,16 +76,16 @@ def browse_dataset(dataset: BaseDataset,
     if not indices:
         raise ValueError('There is nothing to draw: the dataset is empty or '
                          f'no sample was asked for (num={num}).')
-    files, thumbs = [], []
+    files: list[str] = []
+    thumbs: list[tuple[str, np.ndarray]] = []
     for index in indices:
         item = dataset[index]
         picture = draw_dataset_item(item, bgr)
         name = f"{index:06d}_{sample_name(item['data_samples'])}"
         files.append(osp.join(out_dir, f'{name}.png'))
-        mmcv.imwrite(picture[..., ::-1], files[-1])
+        save_picture(picture, files[-1])
         if len(thumbs) < 24:
             thumbs.append((f'{index}', picture))
     overview = osp.join(out_dir, 'overview.png')
-    mmcv.imwrite(
-        draw_panels(thumbs, columns=min(4, len(thumbs)))[..., ::-1], overview)
+    save_picture(draw_panels(thumbs, columns=min(4, len(thumbs))), overview)
     return [overview] + files

@@ -138,7 +138,7 @@ def draw_color_bar(width: int,
     return np.asarray(strip)
 
 
-def beside(left: np.ndarray, right: np.ndarray, gap: int = 6) -> np.ndarray:
+def hstack(left: np.ndarray, right: np.ndarray, gap: int = 6) -> np.ndarray:
     """Put two pictures of one height side by side.
 
     Args:
@@ -150,7 +150,7 @@ def beside(left: np.ndarray, right: np.ndarray, gap: int = 6) -> np.ndarray:
     return np.concatenate([left, between, right], axis=1)
 
 
-def stack(pictures: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
+def vstack(pictures: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
     """Put pictures below each other, each scaled to the widest one's width.
 
     Args:

@@ -1,12 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The visualizer of referring segmentation."""
 
-import hashlib
 import logging
-import os.path as osp
-import re
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.dist import master_only
@@ -15,57 +11,10 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from mmrefseg.registry import VISUALIZERS
+from .files import file_safe, save_picture, sentence_tag
 from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
-from .panels import beside, draw_color_bar, draw_heat_map, draw_panels, stack
-
-
-def sentence_tag(data_sample: BaseDataElement) -> str:
-    """Letters, digits, '-' and '_' that tell the sentences of an image apart.
-
-    Args:
-        data_sample (BaseDataElement): With ``ref_id`` and ``sent_id``, or
-            else ``text``, in its metainfo.
-
-    Returns:
-        str: E.g. 'ref12_sent345', or 'left-man-3f2a91' where there are no
-        ids; empty if there is no text either.
-    """
-    meta = data_sample.metainfo
-    ids = [
-        f'{short}{meta[key]}'
-        for short, key in (('ref', 'ref_id'), ('sent', 'sent_id'))
-        if meta.get(key) is not None
-    ]
-    if ids:
-        return file_safe('_'.join(ids))
-    text = meta.get('text')
-    if not text:
-        return ''
-    # what survives of a text in a file name may be alike for two texts
-    digest = hashlib.sha1(text.encode()).hexdigest()[:6]
-    return f"{file_safe(text.replace(' ', '-'))[:40]}-{digest}"
-
-
-def file_safe(name: str) -> str:
-    """A name that every file system and TensorBoard take."""
-    return re.sub(r'[^A-Za-z0-9._-]+', '_', str(name))
-
-
-def sample_name(data_sample: BaseDataElement, prefix: str = '') -> str:
-    """A name for a picture of a sample: image and sentence.
-
-    Args:
-        data_sample (BaseDataElement): With ``img_path`` in its metainfo, and
-            what :func:`sentence_tag` reads.
-        prefix (str): Put before the name, e.g. 'val'. Defaults to ''.
-
-    Returns:
-        str: E.g. 'val_000000123_ref12_sent345'.
-    """
-    path = data_sample.metainfo.get('img_path') or ''
-    stem = osp.splitext(osp.basename(str(path)))[0]
-    parts = [prefix, file_safe(stem), sentence_tag(data_sample)]
-    return '_'.join(part for part in parts if part) or 'sample'
+from .panels import (draw_color_bar, draw_heat_map, draw_panels, hstack,
+                     vstack)
 
 
 @VISUALIZERS.register_module()
@@ -116,7 +65,7 @@ class RefSegVisualizer(Visualizer):
         self.max_side = max_side
         self.draw_prior = draw_prior
         self.draw_attention = draw_attention
-        self._told = set()
+        self._absent: dict[str, object] = {}  # keys that were reported
 
     def draw_sample(self,
                     image: np.ndarray,
@@ -156,11 +105,11 @@ class RefSegVisualizer(Visualizer):
             min_side=self.min_side,
             max_side=self.max_side)
         if prior and self._has(data_sample, 'mask_prior', 'return_prior'):
-            main = beside(main,
+            main = hstack(main,
                           self._prior_panel(image, data_sample, main.shape[0]))
         if words and self._has(data_sample, 'word_attention',
                                'return_attention'):
-            main = stack([
+            main = vstack([
                 main,
                 self._word_panels(image, data_sample, main.shape[1])
             ])
@@ -205,7 +154,7 @@ class RefSegVisualizer(Visualizer):
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(picture[..., ::-1], out_file)
+            save_picture(picture, out_file)
         else:
             self.add_image(file_safe(name), picture, step)
 
@@ -213,8 +162,9 @@ class RefSegVisualizer(Visualizer):
              option: str) -> bool:
         if key in data_sample:
             return True
-        if key not in self._told:
-            self._told.add(key)
+        call = object()
+        # dict.setdefault is atomic: of several threads one reports
+        if self._absent.setdefault(key, call) is call:
             print_log(
                 f'Asked to draw "{key}", but the samples carry none. Set '
                 f'`model.test_cfg.{option}=True` with a model that has it.',

@@ -13,10 +13,10 @@ from mmrefseg.evaluation.report import (CSV_COUNTS, csv_counts, format_table,
 from mmrefseg.evaluation.scores import iou
 from mmrefseg.fileio import write_atomically
 from mmrefseg.visualization import draw_panels, draw_referring_overlay
+from mmrefseg.visualization.files import file_safe
 from mmrefseg.visualization.overlay import (FAINT_COLOR, PREDICTION_COLOR,
                                             TEXT_COLOR, TRUTH_COLOR,
                                             add_banner)
-from mmrefseg.visualization.visualizer import file_safe
 from .evaluate import MaskEvaluation, Sentence, is_miss
 
 _IDS = ('image_id', 'ref_id', 'sent_id', 'text')

@@ -54,7 +54,8 @@ class LoadRefImage(LoadImageFromFile):
     An image that is there already (``results['img']``, ``H x W x 3``, uint8,
     BGR) is taken as it is.
 
-    Required keys: ``img_path`` or ``img``. Added keys: ``img`` (``H x W x
+    Required keys: ``img_path`` (with ``img_bytes``, the file's content, if it
+    was read before) or ``img``. Added keys: ``img`` (``H x W x
     3``, uint8, BGR), ``img_shape`` and ``ori_shape`` (``(H, W)``).
 
     Args:
@@ -98,9 +99,11 @@ class LoadRefImage(LoadImageFromFile):
     def _read(self, results: dict) -> np.ndarray:
         path = results['img_path']
         name = f'Image {path}{_origin(results)}'
-        content = _read_file(
-            path, name, 'set data_root and data_prefix.img_path to where the '
-            'images are, see docs/data.md', self.backend_args)
+        content = results.get('img_bytes')
+        if content is None:
+            content = _read_file(
+                path, name, 'set data_root and data_prefix.img_path to where '
+                'the images are, see docs/data.md', self.backend_args)
         fault = find_truncation(content) or find_excess(content)
         image = None
         if fault is None:
