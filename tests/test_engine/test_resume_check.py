@@ -142,11 +142,11 @@ def test_another_number_of_schedules_is_refused(folder, tmp_path):
 
 
 @pytest.mark.parametrize('end, warns', [(3, False), (8, True)])
-def test_a_changed_schedule_is_told(folder, tmp_path, monkeypatch, end,
+def test_a_changed_schedule_gives_a_warning(folder, tmp_path, monkeypatch, end,
                                     warns):
-    told = []
+    messages = []
     monkeypatch.setattr('mmrefseg.engine.hooks.resume_check.print_log',
-                        lambda text, **_: told.append(text))
+                        lambda text, **_: messages.append(text))
     runner = run(
         tmp_path,
         epochs=4,
@@ -154,9 +154,9 @@ def test_a_changed_schedule_is_told(folder, tmp_path, monkeypatch, end,
         load_from=str(folder / 'epoch_3.pth'),
         resume=True)
     assert runner.epoch == 4
-    assert bool(told) == warns
+    assert bool(messages) == warns
     if warns:
-        assert 'LinearLR.end is 3, not 8' in told[0]
+        assert 'LinearLR.end is 3, not 8' in messages[0]
 
 
 def test_testing_asks_for_weights_only(tmp_path):

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Checkpoints that survive a kill at any moment."""
+"""Checkpoints of runs that may be killed at any moment."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ def is_complete_checkpoint(path: str) -> bool:
     """Whether a local file is a whole checkpoint as ``torch.save`` writes it.
 
     The format is a zip archive whose table of contents stands at the very
-    end, so that a file that was cut off is told at once, without reading it.
+    end, so that a truncated file is recognised without reading it.
 
     Args:
         path (str): A local path; it need not exist.
