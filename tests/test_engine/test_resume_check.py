@@ -111,14 +111,22 @@ class Frozen(Model):
 
 
 @pytest.mark.parametrize('model, tensors, name', [
-    (Wider, 2, 'layer.bias'),
-    (Deeper, 2, 'second.bias'),
+    (Wider, 2, 'layer.weight'),
+    (Deeper, 2, 'second.weight'),
 ])
 def test_another_model_is_refused(folder, tmp_path, model, tensors, name):
     message = refusal(tmp_path, str(folder / 'epoch_2.pth'), model=model())
-    assert f'another model: {tensors} tensors differ' in message
+    assert f'another model: it lacks {tensors} parameters' in message
     assert name in message
     assert str(folder / 'epoch_3.pth') in message
+
+
+def test_buffers_may_differ(folder, tmp_path):
+    checkpoint = torch.load(folder / 'epoch_3.pth', weights_only=False)
+    checkpoint['state_dict']['position_ids'] = torch.zeros(3)
+    torch.save(checkpoint, tmp_path / 'old.pth')
+    run(tmp_path / 'run', epochs=4, resume=True,
+        load_from=str(tmp_path / 'old.pth'))
 
 
 def test_other_parameter_groups_are_refused(folder, tmp_path):
