@@ -21,6 +21,7 @@ from mmengine.config import Config
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import write_atomically
 from mmrefseg.models.language_encoders.bert_files import read_architecture
 from mmrefseg.models.meta import meta_device
@@ -94,7 +95,7 @@ def convert_lavt_checkpoint(path: str,
                          'another name for the converted one.')
     cfg, _ = load_config(config)
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+        merge_options(cfg, cfg_options)
     checkpoint = read_lavt_checkpoint(path, trusted=trusted)
     try:
         weights, report = convert_lavt_state_dict(checkpoint, cfg)

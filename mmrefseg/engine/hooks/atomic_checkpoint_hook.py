@@ -11,11 +11,12 @@ from typing import Any
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
 from mmengine.runner import find_latest_checkpoint
 
 from mmrefseg.fileio import TEMPORARY_SUFFIX, write_atomically
 from mmrefseg.registry import HOOKS
-from .resume_check import can_be_checked, find_obstacle, warn_of_old_schedule
+from .resume_check import find_obstacle, warn_of_old_schedule
 
 _POINTER = 'last_checkpoint'
 
@@ -127,8 +128,9 @@ class AtomicCheckpointHook(CheckpointHook):
             ValueError: If something would start anew, or if it is of another
                 model. The message names what to resume from.
         """
-        if not runner._resume or not can_be_checked(runner):
-            return
+        if not runner._resume or not isinstance(runner.optim_wrapper,
+                                                OptimWrapper):
+            return  # a test, or a start from weights
         obstacle = find_obstacle(runner, checkpoint)
         if obstacle is None:
             warn_of_old_schedule(runner, checkpoint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapperDict
 
 # What is missing if a checkpoint lacks a key.
 _PARTS = dict(
@@ -75,11 +75,6 @@ def warn_of_old_schedule(runner, checkpoint: Mapping) -> None:
             f'this config has no effect: {"; ".join(changed)}.',
             logger='current',
             level=logging.WARNING)
-
-
-def can_be_checked(runner) -> bool:
-    """Whether a run has an optimizer, as in training."""
-    return isinstance(runner.optim_wrapper, OptimWrapper)
 
 
 def _different_parameters(model, checkpoint: Mapping) -> list[str]:
