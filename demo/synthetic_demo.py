@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Trains a small MPG-LQGNet from scratch on synthetic scenes, tests it, and
-draws what it sees: the main path of the package in one command.
+draws its masks: the main path of the package in one command.
 
 Example:
     python demo/synthetic_demo.py
@@ -120,7 +120,7 @@ def main() -> None:
           ('reads its sentences.' if reads else 'hardly reads.'))
     print(f'Pictures: {overview} and\n'
           f'  {osp.join(runner.log_dir, "vis_data", "vis_image")}')
-    print('Your own sentence, with the model that comes with the package:\n'
+    print('Your own sentence, with the model that the package ships:\n'
           '  python demo/image_demo.py demo/scene.png '
           '"the star to the left of the blue square"')
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""From a config and the arguments of a command to a Runner that is ready.
+"""A Runner from a config and the arguments of a command.
 
 ``tools/train.py`` and ``tools/test.py`` are thin layers over these functions;
 a script of your own can call them just as well.
@@ -69,8 +69,8 @@ def enable_amp(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
 
     Raises:
-        ValueError: If the config's optimizer wrapper is none that has a
-            mixed-precision twin.
+        ValueError: If the config's optimizer wrapper has no mixed-precision
+            twin.
     """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind in AMP_WRAPPERS:
@@ -98,7 +98,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
 
     Raises:
-        ValueError: If the config does not tell its batch size.
+        ValueError: If the config does not give its batch size.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise ValueError(
@@ -129,7 +129,7 @@ def set_resume(cfg: Config, checkpoint: str | None) -> None:
 
 
 def check_checkpoint(path: str) -> None:
-    """Tell of a checkpoint that is not there before anything is built.
+    """Raise early if a checkpoint is missing.
 
     Args:
         path (str): A local path or an address such as ``https://...``.

@@ -23,7 +23,7 @@ _READ_FROM_CONFIG = {
 # Keys beside ``type`` that a builder takes out before it calls a class.
 _TAKEN_BY_BUILDERS = {
     '_delete_', '_scope_', 'by_epoch', 'constructor', 'convert_to_iter_based',
-    'optimizer', 'paramwise_cfg', 'requires_grad', 'type'
+    'optimizer', 'paramwise_cfg', 'priority', 'requires_grad', 'type'
 }
 
 

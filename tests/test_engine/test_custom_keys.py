@@ -80,13 +80,13 @@ def test_the_rate_of_muon_is_multiplied():
             if g.get('use_muon')] == [(1., WD), (0.5, 0.)]
 
 
-def test_a_key_that_fits_nothing_is_told(monkeypatch):
+def test_a_key_that_fits_nothing_gives_a_warning(monkeypatch):
     texts = []
     monkeypatch.setattr(optim_wrapper_constructor, 'print_log',
                         lambda text, **_: texts.append(text))
     build(custom_keys={'absolute': dict(decay_mult=0.), 'gn': dict()})
-    told = [text for text in texts if 'has no effect' in text]
-    assert len(told) == 1 and "custom_keys['absolute']" in told[0]
+    messages = [text for text in texts if 'has no effect' in text]
+    assert len(messages) == 1 and "custom_keys['absolute']" in messages[0]
 
 
 def test_other_settings_are_refused():

@@ -105,6 +105,7 @@ def test_names_that_are_nearly_another(warned, option, nearest):
     'test_evaluator.output_file', 'test_dataloader.dataset.split',
     'visualizer.draw_prior', 'default_hooks.visualization.draw',
     'default_hooks.checkpoint.max_keep_ckpts', 'default_hooks.new.type',
+    'default_hooks.visualization.priority',
     'env_cfg.resource_limit', 'randomness.deterministic', 'work_dir',
     'load_from', 'resume', 'compile', 'find_unused_parameters', 'sync_bn',
     'model_wrapper_cfg.type', 'experiment_name', 'custom_hooks',

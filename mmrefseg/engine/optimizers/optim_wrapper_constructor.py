@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which parameter gets which learning rate and weight decay."""
+"""Parameter groups by class and path."""
 
 import logging
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     MMEngine's constructor matches substrings of parameter names: there
     'layer.1' hits 'layer.10', and a match switches ``norm_decay_mult`` off
-    for the norms inside. Here a norm is told by its class, wherever it is,
+    for the norms inside. Here a norm is recognised by its class,
     and a part of the model by its dotted path, name by name. Learning rate
     and weight decay are decided apart from each other. Parameters that agree
     in both share a group. Frozen parameters are left out, and a parameter
