@@ -46,8 +46,14 @@ def build_scene(split: str, index: int, *, size: int,
         seed (int): Seed of the whole set.
 
     Returns:
-        tuple: The scene, for each object its sentences, and the picture
+        tuple: The scene, for each object its sentences, and the image
         (size x size x 3 uint8 BGR).
+
+    Example:
+        >>> from mmrefseg.synthetic import build_scene
+        >>> scene, sentences, image = build_scene('val', 0, size=96, seed=0)
+        >>> image.shape, len(scene.objects) == len(sentences)
+        ((96, 96, 3), True)
     """
     sequence = np.random.SeedSequence((seed, SPLITS.index(split), index))
     rng, picture_rng = (
