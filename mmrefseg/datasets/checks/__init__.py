@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Is a set whole, and does it count as it should?"""
+"""Check of a set: its files, its parts and its numbers."""
 
 from .check_report import format_report
 from .refer_check import check_folder, find_image_folder

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Is a set in the layout of REFER, gRefCOCO or R-RefCOCO whole?"""
+"""Check of a set in the layout of REFER, gRefCOCO or R-RefCOCO."""
 
 import logging
 import os
