@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which sentences an epoch shows."""
+"""Choice of the sentences of an epoch."""
 
 import math
 from collections.abc import Iterator

@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Masks in image files and arrays, which say what is the object or are
-refused.
+"""Masks in image files and arrays, refused where the object is not clear.
 
 Every function raises ``ValueError`` with the reason alone, to be put after a
 name; the caller knows file, ref and sentence.

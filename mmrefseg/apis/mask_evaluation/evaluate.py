@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Measures masks that any program has written, as our metric does."""
+"""Measurement of predicted masks by the metric of this package."""
 
 import logging
 from collections.abc import Sequence

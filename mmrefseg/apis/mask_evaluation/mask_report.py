@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is written about masks that were measured: a text, a CSV, pictures."""
+"""Reports about measured masks: a text, a CSV, pictures."""
 
 import json
 import os.path as osp

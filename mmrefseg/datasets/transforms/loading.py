@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Loading of images and masks; what cannot be read says so."""
+"""Loading of images and masks."""
 
 import mmcv
 import numpy as np
@@ -122,7 +122,7 @@ class LoadRefImage(LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadRefMask(BaseTransform):
-    """Draw the mask of the object that the sentence means.
+    """Draw the mask of what a sentence refers to.
 
     Of a no-target sentence (``no_target``) the mask is empty; any other empty
     mask is an error.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is wrong with refs and sentences, as a refs file alone can tell."""
+"""Faults of refs and sentences, as far as a refs file alone shows them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
