@@ -11,6 +11,7 @@ import os.path as osp
 import time
 
 import mmcv
+import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
@@ -21,7 +22,6 @@ from mmrefseg.engine.options import merge_options
 from mmrefseg.engine.work_dir import lock_work_dir
 from mmrefseg.synthetic import make_synthetic_refs
 from mmrefseg.visualization import draw_panels
-from mmrefseg.visualization.browse import spread
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 CONFIG = osp.join(
@@ -74,7 +74,7 @@ def draw_overview(runner: Runner, path: str, num: int = 12) -> None:
     dataset = runner.test_loop.dataloader.dataset
     runner.model.eval()
     panels = []
-    for index in spread(len(dataset), num):
+    for index in np.linspace(0, len(dataset) - 1, num).astype(int):
         item = dataset[index]
         sample = runner.model.test_step(pseudo_collate([item]))[0]
         image = mmcv.imread(sample.metainfo['img_path'], channel_order='rgb')

@@ -10,12 +10,12 @@ Usage:
 import argparse
 import os.path as osp
 
+from dataset_pictures import browse_dataset
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import DATASETS
-from mmrefseg.visualization import browse_dataset
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,10 +13,10 @@ Usage:
 import argparse
 import json
 
+from complexity import count_complexity
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-from mmrefseg.apis.analysis.complexity import count_complexity
 from mmrefseg.engine.options import merge_options
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 
-from .files import sample_name, save_picture
-from .overlay import draw_referring_overlay
-from .panels import draw_panels
+from mmrefseg.visualization import draw_panels, draw_referring_overlay
+from mmrefseg.visualization.files import sample_name, save_picture
 
 
 def spread(length: int, num: int, seed: int | None = None) -> list[int]:
