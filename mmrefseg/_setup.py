@@ -1,15 +1,14 @@
 # Licensed under the Apache License, Version 2.0.
 """What happens at ``import mmrefseg``: the OpenMMLab packages are looked for,
-and config inheritance across packages (``mmrefseg::...``) is made to work."""
+and config inheritance across packages (``mmrefseg::...``) is made to work.
+
+For other packages nothing changes, and nothing heavy is imported."""
 
 import contextlib
-import io
-import re
-import sys
-import warnings
-from collections.abc import Iterator
+import os
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 from packaging.version import Version
@@ -38,21 +37,12 @@ _INSTALL_OFFICIAL = {
     'mmseg': 'pip install "mmsegmentation>=1.2.0"',
 }
 
-# What mmseg, mmcv and mmengine print and warn of though nothing is wrong.
-_NOISE_PRINTED = re.compile(r'^Could not import OneDL\n', re.MULTILINE)
-_NOISE_WARNED = (r'Fail to import ``MultiScaleDeformableAttention``',
-                 'pkg_resources is deprecated as an API',
-                 # mmseg's advice, which LAVT does not follow: it aligns
-                 # corners and weighs classes, and no label is ignored here.
-                 'When align_corners=True, the output would more aligned',
-                 'Default ``avg_non_ignore`` is False')
-
 
 def _installed() -> dict[str, Version]:
     """Versions of the OpenMMLab distributions in this environment, by name."""
     names = [dist.name for dists in _MODULES.values() for dist in dists]
     found = {}
-    for name in names + ['mmcv-lite']:
+    for name in [*names, 'mmcv-lite', 'mmpretrain', 'onedl-mmpretrain']:
         try:
             found[name] = Version(metadata.version(name))
         except metadata.PackageNotFoundError:
@@ -124,70 +114,47 @@ def check_dependencies() -> None:
         raise ImportError(problem)
 
 
-def register_package() -> None:
-    """Let configs inherit from ``mmrefseg::...`` and ``mmseg::...``, and
-    checkpoints load without running anything that they ask for."""
+def register_configs() -> None:
+    """Let configs inherit from ``mmrefseg::...`` and ``mmseg::...``."""
     from mmengine.config.utils import MODULE2PACKAGE
-
-    from ._safe_globals import (allow_checkpoint_globals,
-                                guard_checkpoint_loaders)
 
     # MMEngine looks the distribution up and joins its location with the name
     # of the module, which fails for an editable install (official MMEngine)
     # and finds a wrong copy when two are on the path. For a name that is no
     # distribution it takes the folder of the module of that name instead:
-    # that of this very package.
-    MODULE2PACKAGE['mmrefseg'] = 'mmrefseg.version'
+    # that of this very package. A name that is neither ends in the sentence
+    # that it is not installed.
+    MODULE2PACKAGE['mmrefseg'] = (
+        'mmrefseg.version' if _has_configs() else 'mmrefseg-with-pip-install')
 
-    # MMEngine knows mmseg by its official distribution only.
-    for dist in _MODULES['mmseg']:
-        try:
-            metadata.version(dist.name)
-        except metadata.PackageNotFoundError:
-            continue
-        MODULE2PACKAGE['mmseg'] = dist.name
-        break
-    try:
-        metadata.version('onedl-mmpretrain')
-        MODULE2PACKAGE['mmpretrain'] = 'onedl-mmpretrain'
-    except metadata.PackageNotFoundError:
-        pass
-
-    # These come up wherever mmcv and mmengine are used first.
-    for message in _NOISE_WARNED:
-        warnings.filterwarnings('ignore', message=message)
-    allow_checkpoint_globals()
-    guard_checkpoint_loaders()
+    # MMEngine knows mmseg and MMPretrain by their official distributions.
+    # Where only the maintained ones are installed, which it would not find,
+    # their names are mended.
+    installed = _installed()
+    for module, maintained in (('mmseg', 'onedl-mmsegmentation'),
+                               ('mmpretrain', 'onedl-mmpretrain')):
+        if (MODULE2PACKAGE.get(module) not in installed
+                and maintained in installed):
+            MODULE2PACKAGE[module] = maintained
 
 
-class _NoiseFilter(io.TextIOBase):
-    """Passes text on to a stream, but for the lines known to be noise."""
-
-    def __init__(self, stream) -> None:
-        self.stream = stream
-        self.line = ''
-
-    def write(self, text: str) -> int:
-        self.line += text
-        if self.line.endswith('\n'):
-            self.flush()
-        return len(text)
-
-    def flush(self) -> None:
-        self.stream.write(_NOISE_PRINTED.sub('', self.line))
-        self.stream.flush()
-        self.line = ''
+def _has_configs() -> bool:
+    """Whether ``.mim``, where MMEngine looks for configs, is there. A mere
+    checkout gets it as ``pip install -e .`` would give it: by links."""
+    mim = Path(__file__).parent / '.mim'
+    configs = mim.parents[1] / 'configs'
+    if configs.is_dir() and not (mim / 'configs').is_dir():
+        with contextlib.suppress(OSError):  # read-only, or made meanwhile
+            mim.mkdir(exist_ok=True)
+            for name in ('configs', 'tools', 'model-index.yml'):
+                with contextlib.suppress(FileExistsError):
+                    os.symlink(os.path.join('..', '..', name), mim / name)
+    return (mim / 'model-index.yml').is_file()
 
 
-@contextlib.contextmanager
-def quiet_imports() -> Iterator[None]:
-    """Leave out the line that mmseg prints when its data sets are imported.
-
-    Everything else is printed as ever.
-    """
-    noise_filter = _NoiseFilter(sys.stdout)
-    with contextlib.redirect_stdout(noise_filter):
-        try:
-            yield
-        finally:
-            noise_filter.flush()
+def secure_if_asked() -> None:
+    """Secure MMEngine's loading of checkpoints for the whole process, if
+    ``MMREFSEG_SECURE_CHECKPOINTS`` is set (and not to 0)."""
+    if os.environ.get('MMREFSEG_SECURE_CHECKPOINTS', '0') not in ('', '0'):
+        from .fileio import secure_checkpoint_loading
+        secure_checkpoint_loading()

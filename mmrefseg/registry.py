@@ -8,13 +8,14 @@ that climbs to a parent registry imports nothing, so without this a config
 would find ``FCNHead`` only if somebody had imported ``mmseg.models`` before.
 """
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from mmengine.registry import Registry as _Registry
+from mmengine.registry import build_functions
 from mmseg import registry as mmseg
-
-from ._setup import quiet_imports
 
 __all__ = [
     'DATASETS', 'DATA_SAMPLERS', 'EVALUATOR', 'HOOKS', 'INFERENCERS',
@@ -23,6 +24,11 @@ __all__ = [
     'PARAM_SCHEDULERS', 'RUNNERS', 'RUNNER_CONSTRUCTORS', 'TASK_UTILS',
     'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS', 'WEIGHT_INITIALIZERS'
 ]
+
+_BUILDERS = build_functions.__name__
+# What mmseg and mmcv warn of while they are imported though nothing is wrong.
+_HARMLESS = ('Fail to import ``MultiScaleDeformableAttention``',
+             'pkg_resources is deprecated as an API')
 
 
 class UnknownTypeError(KeyError):
@@ -36,9 +42,19 @@ class UnknownTypeError(KeyError):
 class Registry(_Registry):
     """A registry that answers an unknown name with the nearest known ones.
 
-    Everything else is as in MMEngine. Its builders ask the registry by
-    :meth:`get` and raise a KeyError when that returns None; here :meth:`get`
-    raises it itself, since only the registry knows its names.
+    Everything else is as in MMEngine: :meth:`get` returns None for what is
+    registered nowhere. Only where something is to be built does it raise, as
+    the builder itself would do a line later with less to say.
+
+    Example:
+        >>> from mmrefseg.registry import MODELS
+        >>> MODELS.get('BSAN') is None
+        True
+        >>> MODELS.build(dict(type='BSAN'))
+        Traceback (most recent call last):
+        ...
+        mmrefseg.registry.UnknownTypeError: 'BSAN' is not in the model \
+registry of mmrefseg, mmseg, mmengine. Did you mean 'BSAM' (of mmrefseg) ...
     """
 
     def get(self, key: str) -> type | None:
@@ -49,23 +65,22 @@ class Registry(_Registry):
                 ``'mmseg.FCNHead'``), or its full path.
 
         Returns:
-            type | Callable: What is registered under the name.
-
-        Raises:
-            UnknownTypeError: If nothing is (a KeyError).
+            type | Callable | None: What is registered under the name.
         """
         found = super().get(key)
-        if found is None:
+        # The Runner builds by MMEngine's registries, whose builders ask the
+        # one of the default scope: `get` is all that they call of ours.
+        if found is None and sys._getframe(1).f_globals.get(
+                '__name__') == _BUILDERS:
             raise UnknownTypeError(self._unknown(key))
         return found
 
-    def __contains__(self, key: str) -> bool:
-        return super().get(key) is not None
-
     def import_from_location(self) -> None:
-        if not self._imported:
-            with quiet_imports():
-                super().import_from_location()
+        """Import the modules that register something."""
+        with warnings.catch_warnings():
+            for message in _HARMLESS:
+                warnings.filterwarnings('ignore', message=message)
+            super().import_from_location()
 
     def _unknown(self, key: str) -> str:
         """The message for a name that is registered nowhere."""
@@ -86,7 +101,7 @@ class Registry(_Registry):
             searched, suggested = named[:1], [*named, *searched]
         else:
             suggested = searched
-        owners = {}
+        owners: dict[str, str] = {}
         for registry in suggested:
             for known in registry.module_dict:
                 owners.setdefault(known, registry.scope)

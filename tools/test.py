@@ -12,7 +12,6 @@ import argparse
 
 from mmengine.config import DictAction
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.engine import launch
 
 

@@ -10,8 +10,8 @@ import argparse
 
 from mmengine.config import DictAction
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.engine import launch
+from mmrefseg.engine.work_dir import lock_work_dir
 
 
 def parse_args() -> argparse.Namespace:
@@ -70,6 +70,7 @@ def main() -> None:
     if args.auto_scale_lr:
         launch.enable_auto_scale_lr(cfg)
     launch.set_resume(cfg, args.resume)
+    lock_work_dir(cfg.work_dir, args.launcher)
     launch.build_runner(cfg).train()
     launch.leave_distributed()
 

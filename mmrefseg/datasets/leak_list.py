@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which images must not be trained on, because somebody tests on them.
+"""Lists of images that must not be trained on, since others test on them.
 
 RefCOCO, RefCOCO+ and RefCOCOg take their images from the same COCO train2014
 and split them each in its own way: what one trains on, another tests on. A

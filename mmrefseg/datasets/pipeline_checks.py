@@ -38,7 +38,7 @@ def check_pipeline(transforms: Sequence[Any], allow_moving: bool) -> None:
                 'the pipeline.')
         if (not allow_moving and not getattr(transform, 'moves_text', False)
                 and any(map(_MOVING.search, names))
-                and getattr(transform, 'prob', 1) not in (0, None)):
+                and getattr(transform, 'prob', 1) != 0):
             raise ValueError(
                 f'{names[0]} in the pipeline moves what is in the image, but '
                 'not the words: "left" would be on the right, or out of the '

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences have no target."""
+"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences without a target."""
 
 from mmrefseg.registry import DATASETS
 from .field_checks import is_truth, show

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""From a config and the arguments of a command to a Runner that is ready.
+"""A Runner from a config and the arguments of a command.
 
 ``tools/train.py`` and ``tools/test.py`` are thin layers over these functions;
 a script of your own can call them just as well.
@@ -17,7 +17,10 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import RUNNERS
+from .options import merge_options
+from .work_dir import choose_work_dir
 
 AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
 
@@ -33,9 +36,8 @@ def load_config(path: str,
         path (str): Path of the config file.
         options (dict, optional): Settings to be changed, their names with
             dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
-        work_dir (str, optional): Folder for logs and checkpoints. Without it
-            the config's own counts, and without that
-            ``work_dirs/<name of the config file>``.
+        work_dir (str, optional): Folder for logs and checkpoints, see
+            :func:`~mmrefseg.engine.work_dir.choose_work_dir`.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Returns:
@@ -49,12 +51,13 @@ def load_config(path: str,
             f'There is no config file {path}: give the path of a file, such '
             'as configs/<method>/<name>.py.')
     cfg = Config.fromfile(path)
+    options = options or {}
+    choose_work_dir(cfg, path, work_dir or options.get('work_dir'))
     cfg.launcher = launcher
     if options:
-        cfg.merge_from_dict(options)
-    name = osp.splitext(osp.basename(path))[0]
-    cfg.work_dir = work_dir or cfg.get('work_dir') or osp.join(
-        'work_dirs', name)
+        merge_options(cfg, options)
+    if work_dir:
+        cfg.work_dir = work_dir
     return cfg
 
 
@@ -66,8 +69,8 @@ def enable_amp(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
 
     Raises:
-        ValueError: If the config's optimizer wrapper is none that has a
-            mixed-precision twin.
+        ValueError: If the config's optimizer wrapper has no mixed-precision
+            twin.
     """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind in AMP_WRAPPERS:
@@ -95,7 +98,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
 
     Raises:
-        ValueError: If the config does not tell its batch size.
+        ValueError: If the config does not give its batch size.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise ValueError(
@@ -126,7 +129,7 @@ def set_resume(cfg: Config, checkpoint: str | None) -> None:
 
 
 def check_checkpoint(path: str) -> None:
-    """Tell of a checkpoint that is not there before anything is built.
+    """Raise early if a checkpoint is missing.
 
     Args:
         path (str): A local path or an address such as ``https://...``.
@@ -231,6 +234,9 @@ def prepare_distributed(cfg: Config) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, on GPUs or CPU, one process or many.
 
+    From here on checkpoints are read as plain data in this process, see
+    :func:`~mmrefseg.fileio.secure_checkpoint_loading`.
+
     Args:
         cfg (Config): The config; its ``launcher`` says how the processes
             were started.
@@ -238,6 +244,7 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: Ready for ``train()``, ``val()`` or ``test()``.
     """
+    secure_checkpoint_loading()
     prepare_distributed(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)

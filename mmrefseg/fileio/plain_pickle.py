@@ -11,8 +11,8 @@ a file that asks for anything else.
 import io
 import pickle
 import pickletools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,8 +31,25 @@ class PlainPickleError(ValueError):
     """A pickle is damaged, or holds more than plain data."""
 
 
-class _NotPlain(Exception):
-    """Raised from within the unpickler for a name that is not allowed."""
+class NotPlain(pickle.UnpicklingError):
+    """Raised from within an unpickler for what is not allowed."""
+
+    def __str__(self) -> str:
+        return f'it asks for {self.args[0]}'
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Looks names up in a table of its own, and nowhere else."""
+
+    allowed: Mapping[str, Any] = {}
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        if module == '__builtin__':  # as protocol 2 spells it
+            module = 'builtins'
+        try:
+            return self.allowed[f'{module}.{name}']
+        except KeyError:
+            raise NotPlain(f'{module}.{name}') from None
 
 
 class _Maker:
@@ -40,6 +57,7 @@ class _Maker:
     (the opcode BUILD sets those of whatever it is given)."""
 
     __slots__ = ('_function', )
+    _function: Callable
 
     def __init__(self, function: Callable) -> None:
         object.__setattr__(self, '_function', function)
@@ -48,7 +66,7 @@ class _Maker:
         return self._function(*args)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise _NotPlain(f'setting {name}')
+        raise NotPlain(f'setting {name}')
 
 
 class _PlainDtype:
@@ -59,7 +77,7 @@ class _PlainDtype:
         # Object, structured and date types have states of their own that
         # numpy trusts blindly.
         if self.dtype.kind not in 'biuf':
-            raise _NotPlain(f'numpy.dtype({code!r})')
+            raise NotPlain(f'numpy.dtype({code!r})')
 
     def __setstate__(self, state: tuple) -> None:
         if state[1] in ('<', '>'):
@@ -75,7 +93,7 @@ class _PlainArray(list):
 
 
 def _read_array(data, dtype: _PlainDtype, shape: tuple[int, ...],
-                order: str) -> list:
+                order: Literal['C', 'F']) -> list:
     if isinstance(data, str):  # written by Python 2, read as latin1
         data = data.encode('latin1')
     array = np.frombuffer(data, dtype=dtype.dtype)
@@ -107,24 +125,25 @@ def _numpy_ndarray() -> None:
     """Only a name that ``_reconstruct`` is handed; never called."""
 
 
-_ALLOWED: dict[tuple[str, str], Callable] = {
-    ('collections', 'OrderedDict'): dict,
-    ('_codecs', 'encode'): _make_bytes,
-    ('numpy', 'dtype'): _make_dtype,
-    ('numpy', 'ndarray'): _numpy_ndarray,
+_ALLOWED: dict[str, Callable] = {
+    'builtins.set': set,
+    'builtins.frozenset': frozenset,
+    'builtins.bytes': _make_bytes,
+    'collections.OrderedDict': dict,
+    '_codecs.encode': _make_bytes,
+    'numpy.dtype': _make_dtype,
+    'numpy.ndarray': _numpy_ndarray,
 }
-for _module in ('builtins', '__builtin__'):
-    _ALLOWED.update({
-        (_module, 'set'): set,
-        (_module, 'frozenset'): frozenset,
-        (_module, 'bytes'): _make_bytes,
-    })
 for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED.update({
-        (f'{_core}.multiarray', 'scalar'): _make_scalar,
-        (f'{_core}.multiarray', '_reconstruct'): _make_array,
-        (f'{_core}.numeric', '_frombuffer'): _make_array_from_buffer,
+        f'{_core}.multiarray.scalar': _make_scalar,
+        f'{_core}.multiarray._reconstruct': _make_array,
+        f'{_core}.numeric._frombuffer': _make_array_from_buffer,
     })
+
+
+class _DataUnpickler(RestrictedUnpickler):
+    allowed = {name: _Maker(function) for name, function in _ALLOWED.items()}
 
 
 def _lengths() -> dict[int, int]:
@@ -186,15 +205,6 @@ def _check_memo(content: bytes) -> None:
         position += length
 
 
-class _PlainUnpickler(pickle.Unpickler):
-
-    def find_class(self, module: str, name: str) -> Callable:
-        try:
-            return _Maker(_ALLOWED[module, name])
-        except KeyError:
-            raise _NotPlain(f'{module}.{name}') from None
-
-
 def loads_plain_pickle(content: bytes, path: str) -> Any:
     """Read a pickle of plain data from bytes.
 
@@ -221,15 +231,15 @@ def loads_plain_pickle(content: bytes, path: str) -> Any:
     try:
         _check_memo(content)
         try:
-            return _PlainUnpickler(
+            return _DataUnpickler(
                 io.BytesIO(content), encoding='utf-8').load()
         except UnicodeDecodeError:
-            return _PlainUnpickler(
+            return _DataUnpickler(
                 io.BytesIO(content), encoding='latin1').load()
-    except _NotPlain as error:
+    except NotPlain as error:
         raise PlainPickleError(
-            f'{path} is refused and nothing in it was run: it asks for '
-            f'{error}, and a file of sentences holds plain data only (dict, '
+            f'{path} is refused and nothing in it was run: {error}, '
+            'and a file of sentences holds plain data only (dict, '
             'list, str, numbers); get a clean copy, see docs/data.md.'
         ) from None
     except Exception as error:  # a damaged pickle can raise almost anything

@@ -13,8 +13,7 @@ from mmengine.visualization import Visualizer
 from mmrefseg.registry import VISUALIZERS
 from .files import file_safe, save_picture, sentence_tag
 from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
-from .panels import (draw_color_bar, draw_heat_map, draw_panels, hstack,
-                     vstack)
+from .panels import draw_color_bar, draw_heat_map, draw_panels, hstack, vstack
 
 
 @VISUALIZERS.register_module()

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from mmengine.hooks import Hook
 
-from mmrefseg import fileio
 from mmrefseg.engine import launch
+from mmrefseg.fileio import atomic
 from mmrefseg.registry import HOOKS
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def train(config, work_dir, resume=False, writer=None, limit=None):
         limit (int, optional): Bytes that no file may exceed.
     """
     if writer is not None:
-        fileio.open = writer
+        atomic.open = writer
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     cfg = launch.load_config(str(config), work_dir=str(work_dir))

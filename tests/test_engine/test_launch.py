@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """From a config and the arguments of a command to a Runner."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -211,10 +212,40 @@ class TestLeaveDistributed:
         launch.leave_distributed()
         assert not torch.distributed.is_initialized()
 
-    @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
-    def test_the_commands_do_it_last(self, tool):
+    @pytest.mark.parametrize('fails', [False, True])
+    @pytest.mark.parametrize('tool, does', [('train', 'train'),
+                                            ('test', 'test')])
+    def test_the_commands_do_it_last(self, tool, does, fails, monkeypatch,
+                                     tmp_path):
         """Without it a run of two processes that went well fails in about
-        one of ten cases: too rarely to be seen by running it."""
-        text = (ROOT / 'tools' / tool).read_text()
-        body = text.split("\n\n\nif __name__ == '__main__':")[0]
-        assert body.endswith('    launch.leave_distributed()')
+        one of ten cases: too rarely to be seen by running it. After an error
+        it would wait for ever."""
+        calls = []
+
+        class FakeRunner:
+
+            def __getattr__(self, name):
+
+                def call():
+                    calls.append(name)
+                    if fails:
+                        raise RuntimeError('no')
+
+                return call
+
+        monkeypatch.chdir(tmp_path)
+        Path('a.py').write_text(TEXT)
+        Path('a.pth').touch()
+        monkeypatch.setattr(launch, 'build_runner', lambda cfg: FakeRunner())
+        monkeypatch.setattr(launch, 'leave_distributed',
+                            lambda: calls.append('leave'))
+        monkeypatch.setattr(
+            'sys.argv',
+            [tool, 'a.py', *(['a.pth'] if tool == 'test' else [])])
+        script = str(ROOT / 'tools' / f'{tool}.py')
+        if fails:
+            with pytest.raises(RuntimeError, match='no'):
+                runpy.run_path(script, run_name='__main__')
+        else:
+            runpy.run_path(script, run_name='__main__')
+        assert calls == ([does] if fails else [does, 'leave'])

@@ -265,7 +265,7 @@ def test_fusion_and_gate_for_each_stage(early):
         fused = x
         if fusion[i] is not None:
             assert type(part).__name__ in str(fusion[i]['type'])
-            fused, query = part(x, language)
+            fused, query = part(x, language)[:2]
             queries += [] if query is None else [query]
             increment = fused
             if i + 1 < number and gate[i] is not None:

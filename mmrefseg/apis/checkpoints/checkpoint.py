@@ -2,20 +2,17 @@
 """Weights from files, read as plain data and fitted without gaps."""
 
 import logging
-import os
 import os.path as osp
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmrefseg._safe_globals import first_line, load_plain_checkpoint
+from mmrefseg.fileio import name_some, read_weights
+from mmrefseg.fileio.weights import find_state_dict
 from .config_text import parse_config_text
-from .weights_file import check_digest, read_safetensors
-
-StateDict = dict[str, Tensor]
+from .weights_file import check_digest
 
 # Follow from the architecture, or matter to training only: a file that leaves
 # them out is whole.
@@ -42,57 +39,18 @@ def read_checkpoint(path: str, *, trusted: bool = False) -> dict:
         ValueError: It is damaged, holds no weights, more than plain data, or
             others than it says were published.
     """
-    path = _download(path) if '://' in path else path
-    if not osp.isfile(path):
-        raise FileNotFoundError(
-            f'There is no checkpoint {path}: give the path of a .pth or '
-            '.safetensors file.')
-    content = _load(path, trusted)
+    content = read_weights(path, trusted=trusted)
     if not isinstance(content, Mapping):
         raise ValueError(f'{path} holds a {type(content).__name__}, not the '
                          'weights of a model.')
-    content = dict(content)
-    if isinstance(content.get('state_dict'), Mapping):
-        state_dict = content['state_dict']
-    else:  # the bare weights
-        state_dict, content = content, {}
-    state_dict = {
-        name: value
-        for name, value in state_dict.items() if isinstance(value, Tensor)
-    }
+    state_dict = find_state_dict(content)
     if not state_dict:
         raise ValueError(f'{path} holds no weights: give a checkpoint that a '
                          'training run wrote, or a published one.')
-    # What a wrapper for several GPUs puts before each name.
-    if all(name.startswith('module.') for name in state_dict):
-        state_dict = {k[len('module.'):]: v for k, v in state_dict.items()}
-    content['state_dict'] = state_dict
-    check_digest(content, path)
-    return content
-
-
-def _download(url: str) -> str:
-    folder = osp.join(torch.hub.get_dir(), 'checkpoints')
-    path = osp.join(folder, osp.basename(url.split('?')[0]))
-    if not osp.isfile(path):
-        os.makedirs(folder, exist_ok=True)
-        print_log(f'Downloading {url} to {path}', 'current')
-        torch.hub.download_url_to_file(url, path)
-    return path
-
-
-def _load(path: str, trusted: bool):
-    if not trusted and not path.endswith('.safetensors'):
-        return load_plain_checkpoint(path, 'cpu')
-    try:
-        if path.endswith('.safetensors'):
-            return read_safetensors(path)
-        return torch.load(path, map_location='cpu', weights_only=False)
-    except Exception as error:  # zip, safetensors and pickle have their own
-        raise ValueError(
-            f'The checkpoint {path} cannot be read '
-            f'({first_line(error)}): it may be cut off; get it again.'
-        ) from error
+    rest = content if 'state_dict' in content else {}
+    checkpoint = dict(rest, state_dict=state_dict)
+    check_digest(checkpoint, path)
+    return checkpoint
 
 
 def config_of(checkpoint: Mapping, path: str) -> Config:
@@ -141,8 +99,8 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
     if not common:
         raise ValueError(
             f'Nothing in {path} belongs to this model: the file has '
-            f'{_some(list(state_dict), 3)}, the model '
-            f'{_some(list(own), 3)}. Give the config that the file was '
+            f'{name_some(list(state_dict))}, the model '
+            f'{name_some(list(own))}. Give the config that the file was '
             'trained with.')
     wrong = [
         f'{name} ({_shape(state_dict[name])} in the file, '
@@ -152,8 +110,8 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
     if wrong:
         raise ValueError(
             f'{path} does not fit this model: {len(wrong)} of {len(own)} '
-            f'tensors have another shape, {_some(wrong)}. Give the config '
-            'that the file was trained with.')
+            f'tensors have another shape, {name_some(wrong, _NAMED)}. Give '
+            'the config that the file was trained with.')
     missing = [
         name for name in own
         if name not in state_dict and not name.endswith(NOT_LEARNED)
@@ -161,13 +119,13 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
     if missing:
         raise ValueError(
             f'{path} does not fit this model: {len(missing)} of {len(own)} '
-            f'tensors are not in it, {_some(missing)}. Give the config that '
-            'the file was trained with.')
+            f'tensors are not in it, {name_some(missing, _NAMED)}. Give the '
+            'config that the file was trained with.')
     surplus = [name for name in state_dict if name not in own]
     if surplus:
         print_log(
             f'{len(surplus)} tensors of {path} have no place in the model '
-            f'and are left out: {_some(surplus)}.',
+            f'and are left out: {name_some(surplus, _NAMED)}.',
             'current',
             level=logging.WARNING)
     model.load_state_dict({name: state_dict[name] for name in common},
@@ -176,10 +134,3 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
 
 def _shape(tensor: Tensor) -> str:
     return ' x '.join(str(side) for side in tensor.shape) or 'scalar'
-
-
-def _some(names: Sequence[str], count: int = _NAMED) -> str:
-    shown: list[str] = list(names[:count])
-    if len(names) > count:
-        shown.append(f'and {len(names) - count} more')
-    return ', '.join(shown)

@@ -14,6 +14,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import MODELS
 from .checkpoint import config_of, load_weights, read_checkpoint
 from .model_zoo import find_model
@@ -58,7 +59,7 @@ def init_model(config: ModelType | None,
     """
     config, checkpoint = load_config(config, checkpoint)
     if cfg_options:
-        config.merge_from_dict(cfg_options)
+        merge_options(config, cfg_options)
     return build_model(config, checkpoint, device)
 
 

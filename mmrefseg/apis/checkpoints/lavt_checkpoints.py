@@ -7,12 +7,10 @@ They come in two kinds: ``lavt`` holds the segmentor as ``model`` and BERT as
 """
 
 import argparse
-import contextlib
 import copy
 import io
 import os.path as osp
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,15 +19,15 @@ from mmengine.config import Config
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from mmrefseg.fileio import write_atomically
+from mmrefseg.engine.options import merge_options
+from mmrefseg.fileio import name_some, read_weights, write_atomically
+from mmrefseg.fileio.weights import StateDict, without_wrapper
 from mmrefseg.models.language_encoders.bert_files import read_architecture
 from mmrefseg.models.meta import meta_device
 from mmrefseg.registry import MODELS
 from mmrefseg.version import __version__
-from .checkpoint import StateDict
 from .init_model import ModelType, load_config, scope_of
-from .lavt_names import (BERT, in_our_order, official_name, official_shape,
-                         position_index)
+from .lavt_names import BERT, LavtNames, position_index
 
 DEFAULT_CONFIG = 'lavt_swin-b-w12_8xb4-40e_refcoco-480x480'
 
@@ -94,7 +92,7 @@ def convert_lavt_checkpoint(path: str,
                          'another name for the converted one.')
     cfg, _ = load_config(config)
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+        merge_options(cfg, cfg_options)
     checkpoint = read_lavt_checkpoint(path, trusted=trusted)
     try:
         weights, report = convert_lavt_state_dict(checkpoint, cfg)
@@ -127,36 +125,16 @@ def read_lavt_checkpoint(path: str, *, trusted: bool = False) -> Mapping:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds more than plain data.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'There is no checkpoint {path}.')
-    try:
-        with _admit_namespace():
-            content = torch.load(
-                path, map_location='cpu', weights_only=not trusted)
-    except Exception as error:  # zip and pickle have their own
-        asked = re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error))
-        if asked is None:
-            raise ValueError(f'{path} cannot be read: it is damaged, or no '
-                             'checkpoint at all.') from error
-        raise ValueError(
-            f"{path} asks for '{asked[1]}', which is more than plain data "
-            'and may run code (PyTorch before 2.5 takes the command line of '
-            'every official file for such). If you trust its source, add '
-            '--trusted.') from error
+    content = read_weights(
+        path,
+        trusted=trusted,
+        admit=[argparse.Namespace],
+        hint='give the path of an official checkpoint',
+        if_trusted='add --trusted')
     if not isinstance(content, Mapping):
         raise ValueError(f'{path} holds a {type(content).__name__}, not a '
                          'checkpoint of LAVT.')
     return content
-
-
-@contextlib.contextmanager
-def _admit_namespace() -> Iterator[None]:
-    admit = getattr(torch.serialization, 'safe_globals', None)
-    if admit is None:
-        yield
-        return
-    with admit([argparse.Namespace]):
-        yield
 
 
 def convert_lavt_state_dict(checkpoint: Mapping,
@@ -184,19 +162,24 @@ def convert_lavt_state_dict(checkpoint: Mapping,
             report.dropped[_shown(BERT + end, kind)] = why
             del given[BERT + end]
     target = _target(config, given)
-    wanted = {official_name(name): name for name in target}
-    _compare(given, {name: target[wanted[name]] for name in wanted}, kind)
+    adapter = LavtNames(target)
+    if not adapter.matches(given):
+        raise ValueError('it is no checkpoint of LAVT: its tensors are named '
+                         f'like {name_some(list(given)) or "nothing"}.')
+    _compare(given, adapter, kind)
 
     converted = {}
-    for official, name in wanted.items():
+    for official, name in adapter.ours.items():
+        renamed = None
         if official in given:
             report.names[_shown(official, kind)] = name
+            renamed = adapter.rename(official, given[official])
         else:
             report.added.append(name)
         if name.endswith(_INDEX):
             converted[name] = position_index(len(target[name]))
-        elif official in given:
-            converted[name] = in_our_order(official, given[official])
+        elif renamed is not None:
+            converted[name] = renamed[1]
         else:
             converted[name] = torch.zeros(
                 target[name].shape, dtype=target[name].dtype)
@@ -218,7 +201,7 @@ def _unpack(checkpoint: Mapping) -> tuple[dict[str, Any], str]:
         held = ', '.join(f"'{key}'" for key in list(checkpoint)[:5])
         raise ValueError("it is no checkpoint of LAVT: it has no 'model' "
                          f"(it has {held or 'nothing'}).")
-    given = _without_wrapper(model)
+    given = without_wrapper(model)
     inside = any(name.startswith(BERT) for name in given)
     bert = checkpoint.get('bert_model')
     if not inside and not isinstance(bert, Mapping):
@@ -231,17 +214,9 @@ def _unpack(checkpoint: Mapping) -> tuple[dict[str, Any], str]:
                          f"'{BERT}' in 'model'.")
     if inside:
         return given, 'lavt_one'
-    for name, value in _without_wrapper(bert).items():
+    for name, value in without_wrapper(bert).items():
         given[BERT + name] = value
     return given, 'lavt'
-
-
-def _without_wrapper(state_dict: Mapping) -> dict[str, Any]:
-    """Without what a wrapper for several GPUs puts before each name."""
-    prefix = 'module.'
-    if all(name.startswith(prefix) for name in state_dict):
-        return {name[len(prefix):]: x for name, x in state_dict.items()}
-    return dict(state_dict)
 
 
 def _check_heads(args: argparse.Namespace | None) -> None:
@@ -278,17 +253,14 @@ def _shown(name: str, kind: str) -> str:
     return name
 
 
-def _compare(given: Mapping[str, Any], wanted: Mapping[str, Tensor],
-             kind: str) -> None:
+def _compare(given: Mapping[str, Any], adapter: LavtNames, kind: str) -> None:
     """Refuse a file that is not exactly what the model takes."""
     problems: list[str] = []
+    wanted = adapter.ours
 
     def note(what: str, names: list[str]) -> None:
         if names:
-            shown = names[:_NAMED]
-            if len(names) > _NAMED:
-                shown.append(f'and {len(names) - _NAMED} more')
-            problems.append(f'{len(names)} {what}: {", ".join(shown)}')
+            problems.append(f'{len(names)} {what}: {name_some(names, _NAMED)}')
 
     note('unexpected', [_shown(x, kind) for x in given if x not in wanted])
     note('missing', [
@@ -298,15 +270,15 @@ def _compare(given: Mapping[str, Any], wanted: Mapping[str, Tensor],
     common = [name for name in wanted if name in given]
     wrong = [
         f'{_shown(x, kind)} ({_shape_of(given[x])} in the file, '
-        f'{_shape(official_shape(x, wanted[x]))} in the model)'
-        for x in common
-        if _shape_of(given[x]) != _shape(official_shape(x, wanted[x]))
+        f'{_shape(adapter.official_shape(x))} in the model)' for x in common
+        if _shape_of(given[x]) != _shape(adapter.official_shape(x))
     ]
     note('of another shape', wrong)
     if not wrong:
         note("not Swin's", [
-            name for name in common if name.endswith(_INDEX) and
-            not torch.equal(given[name], position_index(len(wanted[name])))
+            name for name in common
+            if name.endswith(_INDEX) and not torch.equal(
+                given[name], position_index(len(given[name])))
         ])
     if problems:
         hint = ''

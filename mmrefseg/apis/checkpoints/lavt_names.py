@@ -3,10 +3,12 @@
 they lie there."""
 
 import re
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
 
+from mmrefseg.fileio import CheckpointAdapter
 from mmrefseg.models.backbones.swin_weights import merging_order
 
 BERT = 'text_encoder.'
@@ -69,37 +71,45 @@ def official_name(name: str) -> str:
     return name
 
 
-def official_shape(official: str, ours: Tensor) -> tuple[int, ...]:
-    """Shape that one of our tensors has in an official checkpoint.
+class LavtNames(CheckpointAdapter):
+    """The names of LAVT's official checkpoints, and how tensors lie there.
 
     Args:
-        official (str): Its name there.
-        ours (Tensor): The tensor here; its values do not matter.
+        target (Mapping[str, Tensor]): State dict of the model that is to take
+            them, for its names and shapes.
 
-    Returns:
-        tuple[int, ...]: The shape. Projections of the fusion are convolutions
-        over a sequence there, so their weights have one side more.
+    Attributes:
+        ours (dict[str, str]): Official names to those of the model.
+
+    Raises:
+        ValueError: The model is none of LAVT.
     """
-    sequence = '.fusion.' in official and ours.dim() == 2
-    return (*ours.shape, 1) if sequence else tuple(ours.shape)
 
+    def __init__(self, target: Mapping[str, Tensor]) -> None:
+        self.target = target
+        self.ours = {official_name(name): name for name in target}
 
-def in_our_order(official: str, tensor: Tensor) -> Tensor:
-    """A tensor of an official checkpoint as it lies here.
+    def matches(self, names: Collection[str]) -> bool:
+        return any(name.startswith('backbone.layers.') for name in names)
 
-    Args:
-        official (str): Its name there.
-        tensor (Tensor): Of the official shape.
+    def rename(self, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+        if name not in self.ours:
+            return None
+        if '.fusion.' in name and tensor.dim() == 3:
+            tensor = tensor[..., 0]
+        if '.downsample.' in name:
+            tensor = tensor[..., merging_order(tensor.shape[-1])]
+        # Not a view into a larger tensor, which would be written whole.
+        return self.ours[name], tensor.detach().clone(
+            memory_format=torch.contiguous_format)
 
-    Returns:
-        Tensor: A copy. The inputs of patch merging stand in mmseg's order.
-    """
-    if '.fusion.' in official and tensor.dim() == 3:
-        tensor = tensor[..., 0]
-    if '.downsample.' in official:
-        tensor = tensor[..., merging_order(tensor.shape[-1])]
-    # Not a view into a larger tensor, which would be written whole.
-    return tensor.detach().clone(memory_format=torch.contiguous_format)
+    def official_shape(self, name: str) -> tuple[int, ...]:
+        """Shape that a tensor has in an official checkpoint: projections of
+        the fusion are convolutions over a sequence there, so their weights
+        have one side more."""
+        ours = self.target[self.ours[name]]
+        sequence = '.fusion.' in name and ours.dim() == 2
+        return (*ours.shape, 1) if sequence else tuple(ours.shape)
 
 
 def position_index(tokens: int) -> Tensor:

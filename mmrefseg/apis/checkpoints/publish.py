@@ -14,8 +14,9 @@ import torch
 from mmengine.config import Config
 
 from mmrefseg.fileio import write_atomically
+from mmrefseg.fileio.weights import StateDict
 from mmrefseg.version import __version__
-from .checkpoint import StateDict, config_of, read_checkpoint
+from .checkpoint import config_of, read_checkpoint
 from .init_model import init_model, load_config
 from .model_zoo import METADATA, read_metadata
 from .portable_config import make_portable

@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# What is text in the header of a .safetensors file, and what is JSON.
-_TEXT, _JSON = ('cfg', ), ('dataset_meta', 'published')
+from mmrefseg.fileio.weights import HEADER_TEXT
 
 
 def tensors_digest(state_dict: Mapping[str, Tensor]) -> str:
@@ -52,32 +51,11 @@ def serialize_weights(weights: Mapping[str, Tensor], meta: Mapping[str, Any],
         from safetensors.torch import save
         header = {'format': 'pt'}
         for key, value in meta.items():
-            header[key] = value if key in _TEXT else json.dumps(value)
+            header[key] = value if key in HEADER_TEXT else json.dumps(value)
         return save(dict(weights), metadata=header)
     buffer = io.BytesIO()
     torch.save(dict(state_dict=dict(weights), meta=dict(meta)), buffer)
     return buffer.getvalue()
-
-
-def read_safetensors(path: str) -> dict[str, Any]:
-    """Read a ``.safetensors`` file, from here or from elsewhere.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        dict: ``state_dict``, and ``meta`` with those of the keys named above
-        that the file has.
-    """
-    from safetensors import safe_open
-    with safe_open(path, framework='pt') as file:
-        header = file.metadata() or {}
-        state_dict = {name: file.get_tensor(name) for name in file.keys()}
-    meta: dict[str, Any] = {key: header[key] for key in _TEXT if key in header}
-    for key in _JSON:
-        if key in header:
-            meta[key] = json.loads(header[key])
-    return dict(state_dict=state_dict, meta=meta)
 
 
 def check_digest(content: Mapping[str, Any], path: str) -> None:

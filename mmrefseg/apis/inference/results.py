@@ -9,8 +9,7 @@ import numpy as np
 from mmengine.structures import BaseDataElement
 
 from mmrefseg.structures import referent_probability
-from mmrefseg.visualization.files import (sample_name, save_picture,
-                                          write_file)
+from mmrefseg.visualization.files import sample_name, save_picture, write_file
 from .image_inputs import ImageInput
 
 

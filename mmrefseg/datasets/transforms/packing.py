@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Packing of an item for the model, with what is known of its sentence."""
+"""Packing of an item and its sentence for the model."""
 
 from collections.abc import Sequence
 

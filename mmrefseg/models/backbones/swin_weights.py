@@ -8,17 +8,16 @@ pixels, so the weights of patch merging are reordered as well.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-StateDict = dict[str, Tensor]
+from mmrefseg.fileio import CheckpointAdapter, name_some, read_weights
+from mmrefseg.fileio.weights import StateDict, find_state_dict
 
 _MICROSOFT_NAMES = (
     (re.compile(r'^layers\.'), 'stages.'),
@@ -29,6 +28,7 @@ _MICROSOFT_NAMES = (
 )
 # Computed from the sizes, not learned.
 _COMPUTED = ('relative_position_index', 'attn_mask')
+_BACKBONE = 'backbone.'
 _TABLE = 'relative_position_bias_table'
 # Norms of the maps given out: a classifier's file does not have them.
 _OUTPUT_NORM = re.compile(r'^norm\d+\.')
@@ -91,33 +91,38 @@ def resize_position_table(table: Tensor, length: int) -> Tensor:
     return grid.reshape(heads, length).t().contiguous().to(table.dtype)
 
 
-def _unpack(checkpoint: Mapping) -> tuple[StateDict, list[str]]:
-    """Find a Swin in a checkpoint: its tensors without prefixes, and the
-    names of tensors of other parts."""
-    for container in ('state_dict', 'model'):
-        if isinstance(checkpoint.get(container), Mapping):
-            checkpoint = checkpoint[container]
-    tensors = {
-        name[len('module.'):] if name.startswith('module.') else name: value
-        for name, value in checkpoint.items() if isinstance(value, Tensor)
-    }
-    prefix = 'backbone.'
-    if not any(name.startswith(prefix) for name in tensors):
-        return tensors, []
-    others = [name for name in tensors if not name.startswith(prefix)]
-    return {
-        name[len(prefix):]: value
-        for name, value in tensors.items() if name.startswith(prefix)
-    }, others
+class OpenMMLabSwin(CheckpointAdapter):
+    """The names of mmseg and mmpretrain, which are ours."""
+
+    def matches(self, names: Collection[str]) -> bool:
+        return any(
+            name.startswith(('stages.', 'patch_embed.projection.'))
+            for name in names)
+
+    def rename(self, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+        return None if name.endswith(_COMPUTED) else (name, tensor)
 
 
-def _rename(name: str, tensor: Tensor) -> tuple[str, Tensor]:
-    """A tensor of Microsoft's layout in mmseg's."""
-    if '.downsample.' in name and tensor.shape[-1] % 4 == 0:
-        tensor = tensor[..., merging_order(tensor.shape[-1])]
-    for pattern, replacement in _MICROSOFT_NAMES:
-        name = pattern.sub(replacement, name)
-    return name, tensor
+class MicrosoftSwin(CheckpointAdapter):
+    """The names of Microsoft, and its order of pixels in patch merging."""
+
+    def matches(self, names: Collection[str]) -> bool:
+        return any(name.startswith('layers.') for name in names)
+
+    def rename(self, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+        if name.endswith(_COMPUTED):
+            return None
+        if '.downsample.' in name and tensor.shape[-1] % 4 == 0:
+            tensor = tensor[..., merging_order(tensor.shape[-1])]
+        for pattern, replacement in _MICROSOFT_NAMES:
+            name = pattern.sub(replacement, name)
+        return name, tensor
+
+
+_LAYOUTS: dict[str, CheckpointAdapter] = {
+    'Microsoft': MicrosoftSwin(),
+    'OpenMMLab': OpenMMLabSwin(),
+}
 
 
 def convert_swin_state_dict(
@@ -140,17 +145,22 @@ def convert_swin_state_dict(
         ValueError: Nothing matches, a shape differs, or the file has blocks
             that the backbone does not have.
     """
-    given, skipped = _unpack(checkpoint)
-    microsoft = any(name.startswith('layers.') for name in given)
-    report = SwinReport('Microsoft' if microsoft else 'OpenMMLab')
-    report.skipped = skipped
+    given, skipped = find_state_dict(checkpoint), []
+    if any(name.startswith(_BACKBONE) for name in given):
+        skipped = [x for x in given if not x.startswith(_BACKBONE)]
+        given = {
+            name[len(_BACKBONE):]: tensor
+            for name, tensor in given.items() if name.startswith(_BACKBONE)
+        }
+    layout = next((x for x, adapter in _LAYOUTS.items()
+                   if adapter.matches(given)), 'OpenMMLab')
+    report = SwinReport(layout, skipped=skipped)
     converted, unplaced = {}, []
     for old_name, tensor in given.items():
-        if old_name.endswith(_COMPUTED):
+        renamed = _LAYOUTS[layout].rename(old_name, tensor)
+        if renamed is None:
             continue
-        name = old_name
-        if microsoft:
-            name, tensor = _rename(old_name, tensor)
+        name, tensor = renamed
         if name not in target:
             if name.startswith(('stages.', 'patch_embed.')):
                 unplaced.append(old_name)
@@ -170,79 +180,20 @@ def convert_swin_state_dict(
         converted[name] = tensor
         report.loaded.append(name)
     if not converted:
+        names = name_some(list(given) or skipped) or 'none at all'
         raise ValueError(
             'nothing in it matches a Swin backbone; its tensors are named '
-            f'like {_some(list(given) or skipped)}. Known are the names of '
-            'mmseg, mmpretrain and Microsoft.')
+            f'like {names}. Known are the names of mmseg, mmpretrain and '
+            'Microsoft.')
     if unplaced:
         raise ValueError(
             f'the backbone has no place for {len(unplaced)} of its tensors '
-            f'({_some(unplaced)}): make depths fit the file.')
+            f'({name_some(unplaced)}): make depths fit the file.')
     report.missing = [
         name for name in target
         if name not in converted and not name.endswith(_COMPUTED)
     ]
     return converted, report
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ', '.join(f"'{name}'" for name in names[:3])
-    return shown + (', ...' if len(names) > 3 else '') or 'none at all'
-
-
-def _download(url: str) -> Path:
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
-    if get_local_rank() == 0 and not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path))
-    return path
-
-
-def read_checkpoint(path: str) -> Mapping:
-    """Read a file of weights without running anything that is in it.
-
-    Args:
-        path (str): ``.pth``, ``.pt``, ``.bin`` or ``.safetensors``, or an
-            ``http(s)`` address, which is downloaded once to torch's cache.
-
-    Returns:
-        Mapping: What the file holds.
-
-    Raises:
-        FileNotFoundError: There is no such file, or it cannot be downloaded.
-        ValueError: It is damaged, or holds more than plain data.
-    """
-    file = Path(path).expanduser()
-    if path.startswith(('http://', 'https://')):
-        problem = None
-        try:
-            file = _download(path)
-        except OSError as error:
-            problem = error
-        barrier()  # the other processes of this machine read its file
-        if problem is not None:
-            raise FileNotFoundError(
-                f"The weights '{path}' cannot be downloaded ({problem}): "
-                'fetch them in another way and set '
-                'model.backbone.init_cfg.checkpoint to the file, or '
-                'model.backbone.init_cfg to None to start from scratch.'
-            ) from problem
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"The weights '{path}' do not exist: set "
-            'model.backbone.init_cfg.checkpoint to a Swin file, or '
-            'model.backbone.init_cfg to None to start from scratch.')
-    try:
-        if file.suffix == '.safetensors':
-            from safetensors.torch import load_file
-            return load_file(str(file))
-        return torch.load(str(file), map_location='cpu', weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors have their own
-        raise ValueError(
-            f"The weights '{file}' cannot be read as plain tensors "
-            f'({str(error).splitlines()[0] if str(error) else error!r}): '
-            'fetch them anew, or, if you trust them, load and save their '
-            'state dict once with torch.') from error
 
 
 def load_swin_weights(
@@ -255,7 +206,7 @@ def load_swin_weights(
 
     Args:
         module (nn.Module): A backbone with mmseg's names for its Swin part.
-        path (str): The file, see :func:`read_checkpoint`.
+        path (str): The file, see :func:`~mmrefseg.fileio.read_weights`.
         language_prefixes (Sequence[str]): Prefixes of parts that a Swin file
             does not have. They, and norms of the maps given out, may be
             missing.
@@ -267,7 +218,11 @@ def load_swin_weights(
         FileNotFoundError: There is no such file.
         ValueError: The file does not fit; the message says where.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_weights(
+        path,
+        hint='set model.backbone.init_cfg.checkpoint to a Swin file, or '
+        'model.backbone.init_cfg to None to start from scratch',
+        if_trusted='load it and save its state dict once with torch')
     try:
         converted, report = convert_swin_state_dict(
             checkpoint, target=module.state_dict())
@@ -283,8 +238,8 @@ def load_swin_weights(
     if lacking:
         raise ValueError(
             f"The weights '{path}' do not fit the backbone: they lack "
-            f'{len(lacking)} of its tensors ({_some(lacking)}): make depths '
-            'fit the file.')
+            f'{len(lacking)} of its tensors ({name_some(lacking)}): make '
+            'depths fit the file.')
     module.load_state_dict(converted, strict=False)
     message = (f"Swin weights '{path}' ({report.layout} layout): "
                f'{len(report.loaded)} tensors loaded')
@@ -293,9 +248,9 @@ def load_swin_weights(
                     "to the backbone's window")
     if report.skipped:
         message += (f'; {len(report.skipped)} skipped, the backbone has no '
-                    f'place for them ({_some(report.skipped)})')
+                    f'place for them ({name_some(report.skipped)})')
     if report.missing:
         message += (f'; {len(report.missing)} of the backbone start fresh '
-                    f'({_some(report.missing)})')
+                    f'({name_some(report.missing)})')
     print_log(message + '.', 'current')
     return report

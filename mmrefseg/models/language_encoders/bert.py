@@ -1,14 +1,15 @@
 # Licensed under the Apache License, Version 2.0.
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.model import BaseModule, initialize
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures
+from mmrefseg.structures import LanguageFeatures, masked_mean
 from .bert_files import ARCHITECTURE, find_vocabulary, read_architecture
 from .bert_weights import load_bert_weights
 from .sentence_tokenizer import SentenceTokenizer
@@ -18,6 +19,18 @@ from .sentence_tokenizer import SentenceTokenizer
 # weights have them, and do not train.
 UNTRAINED_PARAMETERS = {
     'attention.self.key.bias': 'cancelled by the softmax over keys',
+}
+
+
+def _at_last(words: Tensor, mask: Tensor) -> Tensor:
+    last = mask.sum(dim=1) - 1
+    return words[torch.arange(len(words), device=words.device), last]
+
+
+_POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    'mean': masked_mean,
+    'cls': lambda words, mask: words[:, 0],
+    'last': _at_last,
 }
 
 
@@ -58,6 +71,9 @@ class BertLanguageEncoder(BaseModule):
         cache (bool): Keep the features of every sentence seen, for a frozen
             encoder: ``4 * T * C_l`` bytes each. They are computed in the
             precision of the weights, also in autocast. Defaults to False.
+        pooling (str): How a sentence becomes one vector: 'mean' of its
+            tokens, [CLS] and [SEP] among them, 'cls', the one at [CLS], or
+            'last', the one at [SEP]. Defaults to 'mean'.
         pad_to_max (bool): Pad every batch to ``max_tokens`` instead of its
             longest sentence, for fixed shapes. Defaults to False.
         init_cfg (dict, optional): As in BaseModule, e.g. to load a checkpoint
@@ -66,6 +82,17 @@ class BertLanguageEncoder(BaseModule):
     Raises:
         FileNotFoundError: Vocabulary or architecture cannot be found.
         ValueError: Arguments contradict each other or the files.
+
+    Example:
+        >>> from mmrefseg.models import BertLanguageEncoder
+        >>> tiny = dict(hidden_size=8, num_hidden_layers=1,
+        ...             num_attention_heads=2, intermediate_size=8)
+        >>> encoder = BertLanguageEncoder(vocab='synthetic', arch=tiny)
+        >>> encoder.tokens('red circle')
+        ['[CLS]', 'red', 'circle', '[SEP]']
+        >>> features = encoder(['red circle', 'the large blue star'])
+        >>> features.words.shape, features.sentence.shape
+        (torch.Size([2, 6, 8]), torch.Size([2, 8]))
     """
 
     def __init__(self,
@@ -80,12 +107,17 @@ class BertLanguageEncoder(BaseModule):
                  train_embeddings: bool = True,
                  with_cp: bool = False,
                  cache: bool = False,
+                 pooling: str = 'mean',
                  pad_to_max: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if cache and not frozen:
             raise ValueError('cache=True needs frozen=True: the features of '
                              'an encoder that learns change at every step.')
+        if pooling not in _POOLINGS:
+            raise ValueError(f"pooling='{pooling}' is none of "
+                             f'{", ".join(_POOLINGS)}.')
+        self.pooling = pooling
         self.pretrained = pretrained
         self.tokenizer = SentenceTokenizer(
             vocab=find_vocabulary(vocab, pretrained),
@@ -157,7 +189,8 @@ class BertLanguageEncoder(BaseModule):
         if self.pretrained is not None:
             load_bert_weights(self.bert, self.pretrained)
         if self.init_cfg is not None:
-            initialize(self, self.init_cfg)
+            with secure_checkpoint_loading():
+                initialize(self, self.init_cfg)
         _forget_features(self)
         # Not BaseModule's own: it would descend to transformers'
         # init_weights, which may start over from random numbers.
@@ -170,10 +203,10 @@ class BertLanguageEncoder(BaseModule):
             texts (Sequence[str]): ``B`` sentences.
 
         Returns:
-            LanguageFeatures: ``words`` ``B x T x C_l``, zero at padding, and
-            ``mask`` ``B x T``, bool; ``T`` is the longest sentence of the
-            batch (``max_tokens`` with ``pad_to_max``). [CLS] and [SEP] count
-            as words.
+            LanguageFeatures: ``words`` ``B x T x C_l``, zero at padding,
+            ``mask`` ``B x T``, bool, and ``sentence`` ``B x C_l``; ``T`` is
+            the longest sentence of the batch (``max_tokens`` with
+            ``pad_to_max``). [CLS] and [SEP] count as words.
 
         Raises:
             TypeError: ``texts`` is not a sequence of strings.
@@ -185,7 +218,7 @@ class BertLanguageEncoder(BaseModule):
         if len(texts) == 0:
             raise ValueError('There is no sentence to encode: texts is empty.')
         if self._cache is not None:
-            return self._forward_cached(texts)
+            return self._forward_cached(texts, self._cache)
         ids = [self.tokenizer.encode(text, i) for i, text in enumerate(texts)]
         return self._encode(ids)
 
@@ -206,20 +239,25 @@ class BertLanguageEncoder(BaseModule):
                 input_ids=padded,
                 attention_mask=mask.long()).last_hidden_state
             words = words.masked_fill(~mask[..., None], 0.)
-        return LanguageFeatures(words=words, mask=mask)
+        return self._pool(words, mask)
 
-    def _forward_cached(self, texts: Sequence[str]) -> LanguageFeatures:
+    def _pool(self, words: Tensor, mask: Tensor) -> LanguageFeatures:
+        sentence = _POOLINGS[self.pooling](words, mask)
+        return LanguageFeatures(words, mask, sentence)
+
+    def _forward_cached(self, texts: Sequence[str],
+                        cache: dict[tuple, Tensor]) -> LanguageFeatures:
         weight = self.bert.embeddings.word_embeddings.weight
-        place = (weight.device, weight.dtype)
-        for i, text in enumerate(texts):
-            if (text, *place) not in self._cache:
+        keys = [(text, weight.device, weight.dtype) for text in texts]
+        for i, (text, key) in enumerate(zip(texts, keys)):
+            if key not in cache:
                 # One at a time and never in autocast: a feature must depend
                 # neither on the sentences that happened to come with it nor
                 # on whether training or testing asked first.
                 with torch.autocast(weight.device.type, enabled=False):
                     encoded = self._encode([self.tokenizer.encode(text, i)])
-                self._cache[(text, *place)] = encoded.words[0][encoded.mask[0]]
-        rows = [self._cache[(text, *place)] for text in texts]
+                cache[key] = encoded.words[0][encoded.mask[0]]
+        rows = [cache[key] for key in keys]
         longest = max(len(row) for row in rows)
         if self.pad_to_max:
             longest = self.max_tokens
@@ -229,7 +267,7 @@ class BertLanguageEncoder(BaseModule):
         for i, row in enumerate(rows):
             words[i, :len(row)] = row
             mask[i, :len(row)] = True
-        return LanguageFeatures(words=words, mask=mask)
+        return self._pool(words, mask)
 
 
 def _forget_features(encoder: BertLanguageEncoder, _=None) -> None:

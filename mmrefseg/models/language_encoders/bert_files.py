@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmrefseg.fileio import first_line
+
 _VOCABULARIES = Path(__file__).parent / 'vocabularies'
 # Hub names whose architecture is BertConfig's default: with `vocab=` they are
 # built without the hub, which only their weights ask for.
@@ -136,7 +138,7 @@ def _find_on_hub(name: str, files: Sequence[str], what: str) -> Path:
             return Path(hf_hub_download(name, file, local_files_only=True))
         except Exception:
             continue
-    reason: str | Exception = ''
+    reason = Exception('no file was asked for')
     for file in files:
         try:
             return Path(hf_hub_download(name, file))
@@ -145,11 +147,10 @@ def _find_on_hub(name: str, files: Sequence[str], what: str) -> Path:
             if not isinstance(error, EntryNotFoundError) or isinstance(
                     error, LocalEntryNotFoundError):
                 break  # the other names would fail in the same way
-    summary = str(reason).strip().split('\n')[0]
     raise FileNotFoundError(
         f"The {what} of '{name}' ({' or '.join(files)}) can be had neither "
         'from a folder of that name nor from the Hugging Face hub or its '
-        f'cache ({type(reason).__name__}: {summary}): {_REMEDY[what]}'
+        f'cache ({type(reason).__name__}: {first_line(reason)}): {_REMEDY[what]}'
     ) from reason
 
 

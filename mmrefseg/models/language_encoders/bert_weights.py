@@ -1,19 +1,38 @@
 # Licensed under the Apache License, Version 2.0.
 """Weights of a pretrained BERT, from the files that people have."""
 
+import re
+from collections.abc import Collection
 
-import torch
 from mmengine.logging import print_log
+from torch import Tensor
 from transformers import BertModel
 
+from mmrefseg.fileio import CheckpointAdapter, name_some, read_weights
+from mmrefseg.fileio.weights import StateDict, find_state_dict
 from .bert_files import find_weights
 
-# Heads that files of weights have and an encoder of words does not.
+# Heads that files of weights have and an encoder of words lacks.
 _HEADS = ('pooler.', 'cls.', 'classifier.', 'qa_outputs.',
           'embeddings.position_ids', 'embeddings.token_type_ids')
 
 
-def read_state_dict(pretrained: str) -> dict[str, torch.Tensor]:
+class BertNames(CheckpointAdapter):
+    """The names of transformers, of old and new files, with any head."""
+
+    def matches(self, names: Collection[str]) -> bool:
+        return any('embeddings.word_embeddings' in name for name in names)
+
+    def rename(self, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+        name = name.removeprefix('module.').removeprefix('bert.')
+        if name.startswith(_HEADS):
+            return None
+        # Files written before 2019 name the parts of a LayerNorm like this.
+        name = re.sub(r'LayerNorm\.gamma$', 'LayerNorm.weight', name)
+        return re.sub(r'LayerNorm\.beta$', 'LayerNorm.bias', name), tensor
+
+
+def read_bert_weights(pretrained: str) -> StateDict:
     """Read the weights of a pretrained BERT, in BertModel's names.
 
     Args:
@@ -22,38 +41,23 @@ def read_state_dict(pretrained: str) -> dict[str, torch.Tensor]:
 
     Returns:
         dict[str, Tensor]: Names without prefix (``embeddings.``,
-        ``encoder.``, ...), norms named weight and bias.
+        ``encoder.``, ...), norms named weight and bias; no heads.
 
     Raises:
         FileNotFoundError: There are no weights; the message says what to set.
-        ValueError: The file cannot be read as tensors.
+        ValueError: The file cannot be read as tensors, or nothing in it is
+            of a BERT.
     """
-    path = find_weights(pretrained)
-    try:
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-            state_dict = load_file(str(path))
-        else:
-            state_dict = torch.load(
-                str(path), map_location='cpu', weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors have their own
-        raise ValueError(f'The BERT weights {path} cannot be read as a file '
-                         f'of tensors ({error}): download them anew, or '
-                         'delete them if another format lies beside them.'
-                         ) from error
-    return {_own_name(name): value for name, value in state_dict.items()}
-
-
-def _own_name(name: str) -> str:
-    for prefix in ('module.', 'bert.'):
-        if name.startswith(prefix):
-            name = name[len(prefix):]
-    # Files written before 2019 name the parts of a LayerNorm so.
-    if name.endswith('LayerNorm.gamma'):
-        name = name[:-len('gamma')] + 'weight'
-    elif name.endswith('LayerNorm.beta'):
-        name = name[:-len('beta')] + 'bias'
-    return name
+    content = read_weights(
+        find_weights(pretrained),
+        if_trusted='load it and save its state dict once with torch')
+    given, adapter = find_state_dict(content), BertNames()
+    if not adapter.matches(given):
+        raise ValueError(
+            f"Nothing in the weights of '{pretrained}' matches a BERT: its "
+            f'tensors are named like {name_some(list(given))}.')
+    renamed = (adapter.rename(*item) for item in given.items())
+    return dict(item for item in renamed if item is not None)
 
 
 def load_bert_weights(bert: BertModel, pretrained: str) -> None:
@@ -70,31 +74,23 @@ def load_bert_weights(bert: BertModel, pretrained: str) -> None:
         FileNotFoundError: There are no weights.
         ValueError: Nothing matches, a tensor is missing, or shapes differ.
     """
-    given = read_state_dict(pretrained)
+    given = read_bert_weights(pretrained)
     wanted = bert.state_dict()
-    matched = {name: given[name] for name in wanted if name in given}
-    if not matched:
-        raise ValueError(
-            f"Nothing in the weights of '{pretrained}' matches a BERT: its "
-            f'tensors are named like {", ".join(list(given)[:3])}.')
     missing = [name for name in wanted if name not in given]
     if missing:
         raise ValueError(
             f"The weights of '{pretrained}' lack {len(missing)} tensors of "
-            f'this BERT ({", ".join(missing[:3])}, ...): make arch fit them.')
-    for name, tensor in matched.items():
-        if tensor.shape != wanted[name].shape:
+            f'this BERT ({name_some(missing)}): make arch fit them.')
+    for name, tensor in wanted.items():
+        if tensor.shape != given[name].shape:
             raise ValueError(
-                f"'{name}' has shape {tuple(tensor.shape)} in the weights of "
-                f"'{pretrained}' and {tuple(wanted[name].shape)} in this "
+                f"'{name}' has shape {tuple(given[name].shape)} in the "
+                f"weights of '{pretrained}' and {tuple(tensor.shape)} in this "
                 'BERT: make arch and vocab fit them.')
-    bert.load_state_dict(matched)
-    left_out = [
-        name for name in given
-        if name not in matched and not name.startswith(_HEADS)
-    ]
-    message = f"BERT: loaded {len(matched)} tensors of '{pretrained}'"
-    if left_out:
-        message += (f'; left out {len(left_out)} that this BERT does not have '
-                    f'({", ".join(left_out[:3])}, ...)')
+    bert.load_state_dict({name: given[name] for name in wanted})
+    surplus = [name for name in given if name not in wanted]
+    message = f"BERT: loaded {len(wanted)} tensors of '{pretrained}'"
+    if surplus:
+        message += (f'; left out {len(surplus)} that this BERT does not have '
+                    f'({name_some(surplus)})')
     print_log(message + '.', 'current')

@@ -1,12 +1,12 @@
 # Licensed under the Apache License, Version 2.0.
-"""Sentences to token numbers, with what people must be told on the way."""
+"""From sentences to token numbers, with warnings for the user."""
 
 import logging
 import reprlib
 from pathlib import Path
 
 from mmengine.logging import print_log
-from transformers import BertTokenizerFast
+from transformers.models.bert import BertTokenizerFast
 
 from mmrefseg.structures import find_text_fault
 
@@ -118,7 +118,7 @@ class SentenceTokenizer:
         if len(ids) < 3:
             raise ValueError(
                 f'Sentence {index} of the batch has no word ({text!r}): give '
-                'it one, or leave out the object that it belongs to.')
+                'it one, or remove the object that it belongs to.')
         if len(ids) > self.max_tokens:
             self._warn_long(text, len(ids))
             ids = ids[:self.max_tokens - 1] + [self._end_id]

@@ -1,14 +1,15 @@
 # Licensed under the Apache License, Version 2.0.
-"""Where a pixel is: sinusoidal encodings and plain coordinates."""
+"""Positions of pixels: sinusoidal encodings and plain coordinates."""
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from .tensor_cache import cached_tensor
 
-@lru_cache(maxsize=64)
+
+@cached_tensor
 def sine_position_2d(height: int, width: int, channels: int,
                      dtype: torch.dtype, device: torch.device) -> Tensor:
     """2-D sinusoidal position encoding of DETR, normalised to 2 pi.
@@ -27,24 +28,22 @@ def sine_position_2d(height: int, width: int, channels: int,
     if channels % 4:
         raise ValueError('A 2-D sine position needs a multiple of 4 channels, '
                          f'not {channels}.')
-    # A tensor born in inference mode could not take part in training later.
-    with torch.inference_mode(False), torch.no_grad():
-        half = channels // 2
-        step = torch.arange(half // 2, device=device, dtype=torch.float64)
-        frequency = 10000.0**(-2 * step / half)
+    half = channels // 2
+    step = torch.arange(half // 2, device=device, dtype=torch.float64)
+    frequency = 10000.0**(-2 * step / half)
 
-        def encode(size: int) -> Tensor:
-            place = torch.arange(1, size + 1, device=device).double() / size
-            angle = 2 * math.pi * place[:, None] * frequency
-            return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+    def encode(size: int) -> Tensor:
+        place = torch.arange(1, size + 1, device=device).double() / size
+        angle = 2 * math.pi * place[:, None] * frequency
+        return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
 
-        rows = encode(height)[:, None].expand(height, width, half)
-        columns = encode(width)[None, :].expand(height, width, half)
-        position = torch.cat([rows, columns], dim=2)
-        return position.view(height * width, channels).to(dtype)
+    rows = encode(height)[:, None].expand(height, width, half)
+    columns = encode(width)[None, :].expand(height, width, half)
+    position = torch.cat([rows, columns], dim=2)
+    return position.view(height * width, channels).to(dtype)
 
 
-@lru_cache(maxsize=64)
+@cached_tensor
 def coordinates(height: int, width: int, dtype: torch.dtype,
                 device: torch.device) -> Tensor:
     """Coordinates of the pixels, from -1 at the first to 1 at the last.
@@ -58,9 +57,8 @@ def coordinates(height: int, width: int, dtype: torch.dtype,
     Returns:
         Tensor: ``1 x 2 x height x width``: x (to the right), then y (down).
     """
-    with torch.inference_mode(False), torch.no_grad():
-        x = torch.linspace(-1, 1, width, dtype=torch.float64, device=device)
-        y = torch.linspace(-1, 1, height, dtype=torch.float64, device=device)
-        return torch.stack([
-            x[None, :].expand(height, width), y[:, None].expand(height, width)
-        ])[None].to(dtype)
+    x = torch.linspace(-1, 1, width, dtype=torch.float64, device=device)
+    y = torch.linspace(-1, 1, height, dtype=torch.float64, device=device)
+    return torch.stack([
+        x[None, :].expand(height, width), y[:, None].expand(height, width)
+    ])[None].to(dtype)

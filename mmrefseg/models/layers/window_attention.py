@@ -6,15 +6,15 @@ Parameters, their names and the results are those of mmseg's ``WindowMSA`` and
 each map size instead of at every call, and that attention is one fused call.
 """
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from mmseg.models.backbones.swin import ShiftWindowMSA, WindowMSA
 from torch import Tensor
 
+from .tensor_cache import cached_tensor
 
-@lru_cache(maxsize=64)
+
+@cached_tensor
 def shifted_window_mask(height: int, width: int, window: int, shift: int,
                         dtype: torch.dtype, device: torch.device) -> Tensor:
     """Additive mask that keeps a shifted window's regions apart.
@@ -32,18 +32,15 @@ def shifted_window_mask(height: int, width: int, window: int, shift: int,
         between regions (Swin's value).
     """
 
-    # A tensor born in inference mode could not take part in training later.
-    with torch.inference_mode(False), torch.no_grad():
+    def bands(size: int) -> Tensor:
+        place = torch.arange(size, device=device)
+        return (place >= size - window).long() + (place >= size - shift)
 
-        def bands(size: int) -> Tensor:
-            place = torch.arange(size, device=device)
-            return (place >= size - window).long() + (place >= size - shift)
-
-        region = bands(height)[:, None] * 3 + bands(width)[None, :]
-        windows = region.view(height // window, window, width // window,
-                              window).transpose(1, 2).flatten(0, 1).flatten(1)
-        apart = windows.unsqueeze(1) != windows.unsqueeze(2)
-        return apart.to(dtype) * -100.0
+    region = bands(height)[:, None] * 3 + bands(width)[None, :]
+    windows = region.view(height // window, window, width // window,
+                          window).transpose(1, 2).flatten(0, 1).flatten(1)
+    apart = windows.unsqueeze(1) != windows.unsqueeze(2)
+    return apart.to(dtype) * -100.0
 
 
 class WindowAttention(WindowMSA):

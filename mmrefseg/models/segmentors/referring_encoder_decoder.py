@@ -206,7 +206,11 @@ class ReferringEncoderDecoder(EncoderDecoder):
 
         Raises:
             FloatingPointError: A loss is NaN or infinite.
+            ValueError: A sample has no mask.
         """
+        if not all('gt_sem_seg' in sample for sample in data_samples):
+            raise ValueError('A training sample has no mask: put LoadRefMask '
+                             'after LoadRefImage in the training pipeline.')
         texts, pairs = self._texts(data_samples), None
         if (self.train_cfg or {}).get('share_images', False):
             inputs, pairs = share_images(inputs, data_samples)

@@ -1,0 +1,24 @@
+# Licensed under the Apache License, Version 2.0.
+"""Pieces of error messages."""
+
+from collections.abc import Sequence
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without what its library recommends below it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip()
+
+
+def name_some(names: Sequence[str], count: int = 3) -> str:
+    """The first of some names, and how many more there are.
+
+    Example:
+        >>> from mmrefseg.fileio import name_some
+        >>> name_some(['a', 'b', 'c', 'd'], 2)
+        'a, b, and 2 more'
+    """
+    shown = list(names[:count])
+    if len(names) > count:
+        shown.append(f'and {len(names) - count} more')
+    return ', '.join(shown)
