@@ -16,6 +16,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmrefseg.apis import packaged_models
+from mmrefseg.fileio import read_weights
 from mmrefseg.registry import MODELS
 from mmrefseg.synthetic import make_synthetic_refs
 
@@ -77,7 +78,7 @@ def weights(newcomer):
         timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     path = newcomer / 'work_dirs/my_config/iter_2.pth'
-    return torch.load(path, map_location='cpu', weights_only=True)
+    return read_weights(path)
 
 
 def test_the_config_has_ten_lines():

@@ -2,7 +2,6 @@
 """What a built and installed package brings, and what importing it does."""
 
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -10,14 +9,9 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 import yaml
 from mmengine.config import Config
-from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import _load_checkpoint
-from mmengine.utils import digit_version
 from packaging.version import Version
 
 import mmrefseg
@@ -217,6 +211,31 @@ class TestSourceTree:
         path.write_text("_base_ = ['mmseg::_base_/default_runtime.py']\n")
         assert Config.fromfile(path).default_scope == 'mmseg'
 
+    def test_a_checkout_needs_no_installation(self, tmp_path):
+        """On PYTHONPATH, as on a cluster; also if it cannot be written."""
+        for name in ('mmrefseg', 'configs', 'tools'):
+            shutil.copytree(
+                ROOT / name,
+                tmp_path / name,
+                ignore=shutil.ignore_patterns('__pycache__', '.mim'))
+        shutil.copy(ROOT / 'model-index.yml', tmp_path)
+        (tmp_path / 'mine.py').write_text(
+            "_base_ = 'mmrefseg::_base_/default_runtime.py'\n")
+        code = """
+import mmrefseg
+from mmengine.config import Config
+try:
+    print(Config.fromfile('mine.py').default_scope)
+except ModuleNotFoundError as error:
+    print(error)
+"""
+        done = run_python(code, cwd=tmp_path, path=tmp_path)
+        assert done.stdout == 'mmrefseg\n'
+        shutil.rmtree(tmp_path / 'mmrefseg/.mim')
+        (tmp_path / 'mmrefseg/.mim').write_text('no folder')
+        done = run_python(code, cwd=tmp_path, path=tmp_path)
+        assert 'mmrefseg-with-pip-install is not installed' in done.stdout
+
     def test_model_index_lists_every_method(self):
         index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
         methods = {
@@ -226,7 +245,8 @@ class TestSourceTree:
         assert set(index['Import']) == methods
 
     def test_every_module_is_importable_and_quiet(self, tmp_path):
-        """Harmless remarks of mmseg and mmcv are no business of ours."""
+        """Harmless warnings of mmcv are no business of ours; what mmseg
+        prints is its own."""
         code = '''
 import mmrefseg
 from mmrefseg import registry
@@ -234,7 +254,8 @@ for name in registry.__all__:
     getattr(registry, name).import_from_location()
 '''
         done = run_python(code, cwd=tmp_path, path=ROOT)
-        assert (done.stdout, done.stderr) == ('', '')
+        assert set(done.stdout.splitlines()) <= {'Could not import OneDL'}
+        assert done.stderr == ''
 
     def test_every_python_file_names_the_licence(self):
         line = '# Licensed under the Apache License, Version 2.0.'
@@ -287,48 +308,3 @@ class TestDependencies:
         monkeypatch.setattr(_setup, 'find_spec', lambda name: None)
         with pytest.raises(ImportError, match='`pip install onedl-mmengine'):
             _setup.check_dependencies()
-
-
-def test_only_the_known_line_is_kept_quiet(capsys):
-    with _setup.quiet_imports():
-        print('before')
-        print('Could not import OneDL')
-        print('Could not import OneDL, nor anything else')
-        print('no end of line', end='')
-    assert capsys.readouterr().out == (
-        'before\nCould not import OneDL, nor anything else\nno end of line')
-
-
-class _RunsCode:
-    """Pickles as a call of ``getattr`` that has no place in a history."""
-
-    def __reduce__(self):
-        return getattr, (HistoryBuffer, '__init__')
-
-
-@pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.6.0'),
-    reason='torch.load is not strict before PyTorch 2.6')
-class TestSafeLoading:
-
-    def test_history_of_numbers_is_loaded(self, tmp_path):
-        history = HistoryBuffer([1.0, 2.0], [1, 1])
-        history.update(3.0)
-        torch.save(
-            dict(
-                message_hub=dict(log_scalars=dict(loss=history)),
-                meta=dict(
-                    best=np.float64(0.5), count=np.int64(3), ok=np.bool_(1))),
-            tmp_path / 'checkpoint.pth')
-        # MMEngine's own loading must not take the declaration away.
-        _load_checkpoint(str(tmp_path / 'checkpoint.pth'))
-        loaded = torch.load(tmp_path / 'checkpoint.pth', weights_only=True)
-        history = loaded['message_hub']['log_scalars']['loss']
-        assert history.mean() == 2.0
-        assert history.current() == 3.0
-        assert loaded['meta'] == dict(best=0.5, count=3, ok=True)
-
-    def test_anything_else_is_refused(self, tmp_path):
-        torch.save(dict(harmless=_RunsCode()), tmp_path / 'bad.pth')
-        with pytest.raises(pickle.UnpicklingError, match='would run code'):
-            torch.load(tmp_path / 'bad.pth', weights_only=True)

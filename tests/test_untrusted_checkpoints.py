@@ -4,6 +4,9 @@
 import collections
 import json
 import os
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,14 +14,15 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
-from mmrefseg._safe_globals import load_plain_checkpoint
 from mmrefseg.apis import RefSegInferencer, init_model
 from mmrefseg.apis.checkpoints.checkpoint import read_checkpoint
+from mmrefseg.engine.launch import build_runner
+from mmrefseg.fileio import read_weights, secure_checkpoint_loading, weights
 from mmrefseg.models.backbones.swin_weights import load_swin_weights
-from mmrefseg.models.language_encoders.bert_weights import read_state_dict
+from mmrefseg.models.language_encoders.bert_weights import read_bert_weights
 from mmrefseg.registry import MODELS
 
 
@@ -67,14 +71,29 @@ def stranger(request, tmp_path, canary):
     return str(path)
 
 
+@pytest.fixture(autouse=True)
+def loaders_as_before(monkeypatch):
+    """Commands secure their process for good; this one goes on."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes',
+                        CheckpointLoader._schemes.copy())
+
+
 def _runner(tmp_path, **how):
-    return Runner(
-        model=nn.Linear(1, 1),
-        work_dir=str(tmp_path / 'work'),
-        default_scope='mmrefseg',
-        log_level='ERROR',
-        experiment_name=tmp_path.name,
-        **how)
+    return build_runner(
+        Config(
+            dict(
+                model=dict(type='torch.nn.Linear', in_features=1,
+                           out_features=1),
+                work_dir=str(tmp_path / 'work'),
+                default_scope='mmrefseg',
+                log_level='ERROR',
+                experiment_name=tmp_path.name,
+                **how)))
+
+
+def _load_checkpoint(path):
+    with secure_checkpoint_loading():
+        load_checkpoint(nn.Linear(1, 1), path)
 
 
 def _stranger_as_http(path, tmp_path, monkeypatch):
@@ -83,7 +102,7 @@ def _stranger_as_http(path, tmp_path, monkeypatch):
     folder = tmp_path / 'torch' / 'hub' / 'checkpoints'
     folder.mkdir(parents=True)
     (folder / 'x.pth').write_bytes(open(path, 'rb').read())
-    load_checkpoint(nn.Linear(1, 1), 'http://localhost:1/x.pth')
+    _load_checkpoint('http://localhost:1/x.pth')
 
 
 def _as_init_cfg(path):
@@ -104,12 +123,12 @@ def _as_init_cfg(path):
 def _as_bert(path, tmp_path):
     (tmp_path / 'bert').mkdir()
     os.link(path, tmp_path / 'bert' / 'pytorch_model.bin')
-    read_state_dict(str(tmp_path / 'bert'))
+    read_bert_weights(str(tmp_path / 'bert'))
 
 
 WAYS = {
     'load_checkpoint of MMEngine':
-    lambda path, tmp_path, *_: load_checkpoint(nn.Linear(1, 1), path),
+    lambda path, *_: _load_checkpoint(path),
     'load_from':
     lambda path, tmp_path, *_: _runner(
         tmp_path, load_from=path).load_or_resume(),
@@ -164,6 +183,15 @@ def test_the_file_would_run(stranger, canary):
     assert canary.exists()
 
 
+@pytest.fixture(params=['of PyTorch 2.6', 'for older ones'])
+def reader(request, monkeypatch):
+    """Each of the two ways in which plain data are read."""
+    old = request.param == 'for older ones'
+    if not old and not weights._is_strict():
+        pytest.skip('this PyTorch is too old')
+    monkeypatch.setattr(weights, '_is_strict', lambda: not old)
+
+
 def _training_checkpoint(path):
     history = HistoryBuffer([1., 2.], [1, 1])
     torch.save(
@@ -182,13 +210,9 @@ def _training_checkpoint(path):
     return path
 
 
-@pytest.mark.parametrize('strict', [True, False])
-def test_checkpoints_of_training_load(tmp_path, strict):
-    """By both readers: that of PyTorch since 2.6, and ours for older ones."""
-    if strict and not hasattr(torch.serialization, 'add_safe_globals'):
-        pytest.skip('this PyTorch is too old')
+def test_checkpoints_of_training_load(tmp_path, reader):
     path = _training_checkpoint(str(tmp_path / 'epoch_1.pth'))
-    read = load_plain_checkpoint(path, 'cpu', strict=strict)
+    read = read_weights(path)
     assert torch.equal(read['state_dict']['weight'], torch.ones(2, 3))
     assert read['state_dict']['half'].dtype == torch.bfloat16
     hub = read['message_hub']
@@ -199,9 +223,9 @@ def test_checkpoints_of_training_load(tmp_path, strict):
     ]
 
 
-def test_the_reader_for_old_pytorch_runs_nothing(stranger, canary):
+def test_both_readers_run_nothing(stranger, canary, reader):
     with pytest.raises(ValueError, match='more than plain data.*it asks for'):
-        load_plain_checkpoint(stranger, 'cpu', strict=False)
+        read_weights(stranger)
     assert not canary.exists()
 
 
@@ -209,24 +233,23 @@ def test_the_reader_for_old_pytorch_runs_nothing(stranger, canary):
     'builtins eval', 'torch load', 'torch.storage _load_from_bytes',
     'torch hub', 'os system', 'torch._utils _import_dotted_name'
 ])
-def test_the_reader_for_old_pytorch_knows_few_names(name, tmp_path):
+def test_both_readers_know_few_names(name, tmp_path, reader):
     module, attribute = name.split()
     path = tmp_path / 'x.pth'
     # PyTorch's old format is a row of pickles.
     path.write_bytes(f'c{module}\n{attribute}\n(S"1"\ntR.'.encode())
     with pytest.raises(ValueError, match='more than plain data'):
-        load_plain_checkpoint(str(path), 'cpu', strict=False)
+        read_weights(path)
 
 
-def test_cut_off(tmp_path):
+def test_cut_off(tmp_path, reader):
     path = _training_checkpoint(str(tmp_path / 'epoch_1.pth'))
     content = open(path, 'rb').read()
     for length in (0, 10, len(content) // 2, len(content) - 5):
         with open(path, 'wb') as file:
             file.write(content[:length])
-        for strict in (True, False):
-            with pytest.raises(ValueError, match='epoch_1.pth'):
-                load_plain_checkpoint(path, 'cpu', strict=strict)
+        with pytest.raises(ValueError, match='epoch_1.pth'):
+            read_weights(path)
 
 
 def test_a_trusted_file_can_be_made_plain(stranger, canary):
@@ -245,3 +268,54 @@ def test_a_config_in_a_checkpoint_is_not_run(tmp_path, canary):
     assert not canary.exists()
     Config.fromstring(text, '.py')  # a config file is code
     assert canary.exists()
+
+
+class _Statistic:
+    """Pickles as a call of ``getattr`` that has no place in a history."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+def test_getattr_answers_for_statistics_only(tmp_path, reader):
+    torch.save(dict(harmless=_Statistic()), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match="it asks for '__init__'"):
+        read_weights(tmp_path / 'x.pth')
+
+
+def test_what_is_admitted_is_forgotten_again(tmp_path):
+    path = _training_checkpoint(str(tmp_path / 'epoch_1.pth'))
+    read_weights(path)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=True)
+
+
+def test_other_loaders_of_mmengine_run_nothing(stranger, canary):
+    """Those of s3://, openmmlab:// and so on: bytes read by torch.load."""
+
+    def load_from_elsewhere(filename, map_location=None):
+        return torch.load(stranger, map_location, weights_only=False)
+
+    CheckpointLoader.register_scheme('elsewhere://', load_from_elsewhere)
+    with secure_checkpoint_loading(), secure_checkpoint_loading():
+        with pytest.raises(ValueError, match='elsewhere://x.* plain data'):
+            load_checkpoint(nn.Linear(1, 1), 'elsewhere://x')
+    assert not canary.exists()
+    assert CheckpointLoader._schemes['elsewhere://'] is load_from_elsewhere
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+
+
+@pytest.mark.parametrize('value, secured', [('1', True), ('0', False)])
+def test_an_environment_variable_asks_for_it(value, secured):
+    code = """
+import mmrefseg
+from mmengine.runner import CheckpointLoader
+print(CheckpointLoader._schemes[''].__module__.startswith('mmrefseg'))
+"""
+    done = subprocess.run([sys.executable, '-c', code],
+                          env=dict(
+                              os.environ, MMREFSEG_SECURE_CHECKPOINTS=value),
+                          capture_output=True,
+                          text=True,
+                          timeout=120)
+    assert done.stdout.split() == [str(secured)], done.stderr

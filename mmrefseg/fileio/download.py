@@ -23,7 +23,7 @@ except ImportError:  # Windows
 _TIMEOUT = 60  # seconds without an answer
 
 
-def download(url: str, folder: str | Path | None = None) -> Path:
+def download_file(url: str, folder: str | Path | None = None) -> Path:
     """Fetch a file, if it is not there yet.
 
     Any number of processes may ask for the same file at once: one fetches it

@@ -23,7 +23,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 from torch import Tensor
 
-from .download import download
+from .download import download_file
 from .messages import first_line
 from .plain_pickle import NotPlain, RestrictedUnpickler
 
@@ -91,7 +91,7 @@ def read_weights(path: str | Path,
     file = Path(path).expanduser()
     if '://' in str(path):
         try:
-            file = download(str(path))
+            file = download_file(str(path))
         except OSError as error:
             raise FileNotFoundError(
                 f"The weights '{path}' cannot be downloaded ({error}): fetch "

@@ -15,7 +15,7 @@ import torch
 from mmengine.hooks import Hook
 
 from mmrefseg.engine import launch
-from mmrefseg.fileio import atomic
+from mmrefseg.fileio import atomic, read_weights
 from mmrefseg.registry import HOOKS
 
 ROOT = Path(__file__).parents[2]
@@ -155,8 +155,7 @@ def losses(work_dir, rank=0):
 
 def weights(work_dir, epoch=EPOCHS):
     """State of model and optimizer after an epoch."""
-    content = torch.load(
-        Path(work_dir) / f'epoch_{epoch}.pth', weights_only=True)
+    content = read_weights(Path(work_dir) / f'epoch_{epoch}.pth')
     return content['state_dict'], content['optimizer']
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from mmrefseg import fileio
 from mmrefseg.engine.hooks import AtomicCheckpointHook, is_complete_checkpoint
-from mmrefseg.fileio import atomic
+from mmrefseg.fileio import atomic, secure_checkpoint_loading
 
 
 class Data(Dataset):
@@ -53,6 +53,13 @@ class Score(BaseMetric):
 
     def compute_metrics(self, results):
         return dict(score=self.scores.pop(0))
+
+
+@pytest.fixture(autouse=True)
+def secured():
+    """As in the commands: plain data are read, by any MMEngine."""
+    with secure_checkpoint_loading():
+        yield
 
 
 def make_runner(work_dir,

@@ -28,6 +28,7 @@ from torch.utils.data import Dataset
 
 import mmrefseg
 from mmrefseg.engine import AtomicCheckpointHook, IterationSeedHook
+from mmrefseg.fileio import secure_checkpoint_loading
 
 EPOCHS, ITERS = 3, 5
 
@@ -112,6 +113,7 @@ def make_runner(work_dir, resume=False, kill_at=None, by_epoch=True,
     custom = [Recorder(os.path.join(work_dir, 'losses.jsonl'), kill_at)]
     if hooks:
         custom.append(IterationSeedHook())
+    secure_checkpoint_loading()  # as the commands do
     return Runner(
         model=NoisyModel(),
         work_dir=work_dir,

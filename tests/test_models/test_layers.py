@@ -1,8 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
-"""What layers compute once and keep."""
+"""Constant tensors of layers, computed once and kept."""
 
 import pytest
 import torch
+from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from mmrefseg.models.layers import coordinates, sine_position_2d
 from mmrefseg.models.layers.window_attention import shifted_window_mask
@@ -18,13 +20,65 @@ KEPT = [
 @pytest.mark.parametrize('function, arguments', KEPT)
 def test_what_inference_mode_made_can_be_trained_with(function, arguments):
     """A tensor of inference mode refuses to be saved for a backward pass."""
-    function.cache_clear()
+    arguments = (arguments[0] + 4, *arguments[1:])  # not asked for before
     with torch.inference_mode():
         made = function(*arguments)
     assert function(*arguments) is made
     weight = torch.ones((), requires_grad=True)
     (weight * made).sum().backward()
     assert weight.grad is not None and not made.requires_grad
+
+
+class _Adds(nn.Module):
+    """Adds a kept tensor, of a size that no other test asks for."""
+
+    def __init__(self, function, arguments):
+        super().__init__()
+        self.function = function
+        self.arguments = (arguments[0] + 8, *arguments[1:])
+
+    def forward(self, x):
+        return x + self.function(*self.arguments)
+
+
+def _export(module, x):
+    return torch.export.export(module, (x, )).module()(x)
+
+
+def _fake(module, x):
+    with FakeTensorMode() as mode:
+        module(mode.from_tensor(x))
+
+
+WAYS = {
+    'torch.export': _export,
+    'fake tensors': _fake,
+    'torch.compile': lambda module, x: torch.compile(
+        module, backend='eager')(x),
+    'torch.func': lambda module, x: torch.func.grad(
+        lambda x: module(x).sum())(x),
+    'vmap': lambda module, x: torch.func.vmap(module)(x[None]),
+}
+
+
+@pytest.mark.parametrize('way', WAYS)
+@pytest.mark.parametrize('function, arguments', KEPT)
+def test_tracing_leaves_nothing_behind(function, arguments, way):
+    """Nor does it get what eager mode kept: a real tensor is no part of a
+    traced program."""
+    arguments = (arguments[0] + 4 * list(WAYS).index(way), *arguments[1:])
+    module = _Adds(function, arguments)
+    x = torch.zeros(())
+    WAYS[way](module, x)
+    eager = module(x)
+    assert type(eager) is torch.Tensor
+    kept = function(*module.arguments)
+    assert type(kept) is torch.Tensor and torch.equal(eager, kept)
+    assert function(*module.arguments) is kept
+    assert torch.isfinite(kept).all()  # has numbers
+    traced = WAYS[way](module, x)
+    if way in ('torch.export', 'torch.compile'):
+        assert torch.equal(traced, eager)
 
 
 @pytest.mark.parametrize('function, arguments', KEPT)

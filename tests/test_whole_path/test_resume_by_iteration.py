@@ -6,9 +6,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-import mmrefseg  # noqa: F401  (declares what torch.load may read)
+from mmrefseg.engine.launch import build_runner
 
 ITERS, CHECKPOINT, STOP = 7, 4, 5
 
@@ -60,7 +59,7 @@ def _config(configs, place, work_dir):
 
 def _run(cfg, name, stop=None):
     cfg.experiment_name = cfg.visualizer.name = name
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     recorder = Recorder(stop)
     runner.register_hook(recorder)
     if stop is None:
