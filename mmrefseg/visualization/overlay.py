@@ -1,6 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """A picture with the sentence above it and what the sentence means marked."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
@@ -215,9 +217,10 @@ def _mark_width(mark: str, size: int) -> int:
     return round(1.9 * size) if mark else 0
 
 
-def _legend_rows(legend, width: int, size: int) -> list:
+def _legend_rows(legend: Sequence, width: int, size: int) -> list[list]:
     """Distribute the entries of a legend over rows of at most ``width``."""
-    rows, used = [], 0
+    rows: list[list] = []
+    used = 0
     for entry in legend:
         need = _mark_width(entry[0], size) + text_width(entry[2], size) + size
         if not rows or used + need > width:
@@ -284,7 +287,8 @@ def draw_referring_overlay(image: np.ndarray,
         np.ndarray: The picture, RGB, uint8.
     """
     image = to_rgb(image)
-    size = drawing_size(*image.shape[:2], min_side, max_side)
+    height, width = image.shape[:2]
+    size = drawing_size(height, width, min_side, max_side)
     out = resize_image(image, size)
     entries = []
     if mask is not None:

@@ -178,7 +178,8 @@ class RefSegVisualizer(Visualizer):
         image = to_rgb(image)
         image = resize_image(
             image,
-            drawing_size(*image.shape[:2], self.min_side, self.max_side))
+            drawing_size(image.shape[0], image.shape[1], self.min_side,
+                         self.max_side))
         bar = draw_color_bar(
             image.shape[1],
             'mask prior',

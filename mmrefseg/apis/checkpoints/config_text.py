@@ -43,12 +43,12 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {
             _value(key): _value(value)
-            for key, value in zip(node.keys, node.values)
+            for key, value in zip(node.keys, node.values) if key is not None
         }
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
         return kind(_value(item) for item in node.elts)
-    if _is_plain_dict_call(node):
+    if isinstance(node, ast.Call) and _is_plain_dict_call(node):
         # MMEngine prints keys that are no names as dict({...}).
         result = _value(node.args[0]) if node.args else {}
         result.update((keyword.arg, _value(keyword.value))
@@ -60,9 +60,9 @@ def _value(node: ast.expr) -> Any:
         raise ValueError(_refusal(node)) from None
 
 
-def _is_plain_dict_call(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            and node.func.id == 'dict' and len(node.args) <= 1
+def _is_plain_dict_call(node: ast.Call) -> bool:
+    return (isinstance(node.func, ast.Name) and node.func.id == 'dict'
+            and len(node.args) <= 1
             and all(isinstance(arg, ast.Dict) for arg in node.args)
             and all(keyword.arg is not None for keyword in node.keywords))
 

@@ -214,7 +214,7 @@ def _unpack(checkpoint: Mapping) -> tuple[dict[str, Any], str]:
                          f"'{BERT}' in 'model'.")
     if inside:
         return given, 'lavt_one'
-    for name, value in without_wrapper(bert).items():
+    for name, value in without_wrapper(bert or {}).items():
         given[BERT + name] = value
     return given, 'lavt'
 

@@ -134,7 +134,7 @@ def _move_data(node: Any, changes: list[str]) -> None:
     if not isinstance(node, dict):
         return
     root = node.get('data_root')
-    if _is_absolute(root):
+    if isinstance(root, str) and _is_absolute(root):
         node['data_root'] = f'data/{_last(root)}'
         changes.append(f'data_root {root!r} became {node["data_root"]!r}')
     for key, value in node.items():

@@ -105,16 +105,17 @@ def publish_model(checkpoint: str,
     kind = 'safetensors' if safetensors else 'pth'
     data = serialize_weights(weights, told, kind)
     digest = hashlib.sha256(data).hexdigest()
-    metadata = dict(
+    weights_file = f'{name}-{digest[:8]}.{kind}'
+    metadata: dict[str, Any] = dict(
         inside,
         config='config.py',
-        weights=f'{name}-{digest[:8]}.{kind}',
+        weights=weights_file,
         sha256=digest,
         bytes=len(data))
 
     files = {path: own.read_bytes() for path, own in portable.files.items()}
     files['config.py'] = (_HEADER.format(name=name) + text).encode()
-    files[metadata['weights']] = data
+    files[weights_file] = data
     metadata['files'] = [*files, METADATA]
     # Last, so that a folder with this file has all the others.
     files[METADATA] = (json.dumps(metadata, indent=2) + '\n').encode()

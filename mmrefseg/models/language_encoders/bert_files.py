@@ -150,7 +150,8 @@ def _find_on_hub(name: str, files: Sequence[str], what: str) -> Path:
     raise FileNotFoundError(
         f"The {what} of '{name}' ({' or '.join(files)}) can be had neither "
         'from a folder of that name nor from the Hugging Face hub or its '
-        f'cache ({type(reason).__name__}: {first_line(reason)}): {_REMEDY[what]}'
+        f'cache ({type(reason).__name__}: {first_line(reason)}): '
+        f'{_REMEDY[what]}'
     ) from reason
 
 
