@@ -99,13 +99,13 @@ def publish_model(checkpoint: str,
         versions=dict(mmrefseg=__version__, torch=str(torch.__version__)),
         tensors_sha256=tensors_digest(weights))
     text = portable.config.pretty_text
-    told = dict(cfg=text, published=inside)
+    header = dict(cfg=text, published=inside)
     if meta.get('dataset_meta') is not None:
-        told['dataset_meta'] = dict(meta['dataset_meta'])
+        header['dataset_meta'] = dict(meta['dataset_meta'])
     kind = 'safetensors' if safetensors else 'pth'
-    data = serialize_weights(weights, told, kind)
+    data = serialize_weights(weights, header, kind)
     digest = hashlib.sha256(data).hexdigest()
-    metadata = dict(
+    metadata: dict[str, Any] = dict(
         inside,
         config='config.py',
         weights=f'{name}-{digest[:8]}.{kind}',

@@ -6,7 +6,8 @@ import reprlib
 from pathlib import Path
 
 from mmengine.logging import print_log
-from transformers.models.bert import BertTokenizerFast
+# transformers 5 makes the name while it runs.
+from transformers import BertTokenizerFast  # type: ignore[attr-defined]
 
 from mmrefseg.structures import find_text_fault
 

@@ -2,20 +2,18 @@
 """Constant tensors that are made once for each size, dtype and device."""
 
 import functools
-from collections.abc import Callable
-from typing import ParamSpec
+from collections.abc import Callable, Hashable
 
 import torch
 from torch import Tensor
 from torch._C._functorch import peek_interpreter_stack
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
-P = ParamSpec('P')
 # PyTorch 2.1 has no such function; it looks into what is cached anyway.
 _is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 
 
-def cached_tensor(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def cached_tensor(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Decorator: keep the last 64 results of a function of plain values.
 
     A tensor that is made while a program is traced (``torch.export``,
@@ -41,7 +39,7 @@ def cached_tensor(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
         True
     """
 
-    def make_plain(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def make_plain(*args: Hashable, **kwargs: Hashable) -> Tensor:
         # A tensor born in inference mode could not take part in training.
         with torch.inference_mode(False), torch.no_grad():
             return make(*args, **kwargs)
@@ -49,7 +47,7 @@ def cached_tensor(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     kept = functools.lru_cache(maxsize=64)(make_plain)
 
     @functools.wraps(make)
-    def get(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def get(*args: Hashable, **kwargs: Hashable) -> Tensor:
         traced = _is_compiling() or _get_current_dispatch_mode_stack()
         if traced or peek_interpreter_stack() is not None:
             return make(*args, **kwargs)
