@@ -1,4 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
+"""Models by name, masks of sentences, evaluation, files of weights."""
+
 from .checkpoints import (convert_lavt_checkpoint, init_model, list_models,
                           packaged_models, publish_model, read_metadata)
 from .inference import RefSegInferencer

@@ -117,9 +117,9 @@ def refusal(path: str | Path,
             error: Exception,
             if_trusted: str = _PUBLISH) -> str:
     """The message for a file that would run code, or is damaged."""
-    asked = re.search(r'(?:GLOBAL|Unsupported class|asks for) (\S+)',
+    asked = re.search(r"(?:GLOBAL|Unsupported class|asks for) '?([\w.]+)",
                       str(error))
-    reason = f'it asks for {asked[1]}' if asked else first_line(error)
+    reason = f"it asks for '{asked[1]}'" if asked else first_line(error)
     return (f"The weights '{path}' hold more than plain data, or are damaged "
             f'({reason}). Such a file can run any code. If you trust its '
             f'source, {if_trusted}.')

@@ -16,7 +16,7 @@ PAGE = (ROOT / 'docs' / 'inference.md').read_text()
 
 @pytest.fixture
 def box(tmp_path, monkeypatch):
-    """A model with random weights in the place of the one in the box."""
+    """A model with random weights in the place of the packaged one."""
     config = tmp_path / 'config.py'
     base = str(ROOT / 'configs/_base_/models/mpg-lqgnet_nano.py')
     config.write_text(
@@ -31,7 +31,7 @@ def box(tmp_path, monkeypatch):
         str(tmp_path / 'w.pth'),
         str(tmp_path / 'box' / 'mpg-lqgnet_nano'),
         config=str(config))
-    monkeypatch.setattr(model_zoo, '_BOX', tmp_path / 'box')
+    monkeypatch.setattr(model_zoo, '_PACKAGED', tmp_path / 'box')
 
 
 def test_python(box, tmp_path, monkeypatch):

@@ -40,15 +40,15 @@ def parse_config_text(text: str) -> Config:
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            _value(key): _value(value)
-            for key, value in zip(node.keys, node.values) if key is not None
-        }
+    if isinstance(node, ast.Dict):
+        keys = [key for key in node.keys if key is not None]
+        if len(keys) < len(node.keys):  # **of another dict
+            raise ValueError(_refusal(node))
+        return {_value(k): _value(x) for k, x in zip(keys, node.values)}
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
         return kind(_value(item) for item in node.elts)
-    if isinstance(node, ast.Call) and _is_plain_dict_call(node):
+    if isinstance(node, ast.Call) and _makes_plain_dict(node):
         # MMEngine prints keys that are no names as dict({...}).
         result = _value(node.args[0]) if node.args else {}
         result.update((keyword.arg, _value(keyword.value))
@@ -60,7 +60,7 @@ def _value(node: ast.expr) -> Any:
         raise ValueError(_refusal(node)) from None
 
 
-def _is_plain_dict_call(node: ast.Call) -> bool:
+def _makes_plain_dict(node: ast.Call) -> bool:
     return (isinstance(node.func, ast.Name) and node.func.id == 'dict'
             and len(node.args) <= 1
             and all(isinstance(arg, ast.Dict) for arg in node.args)

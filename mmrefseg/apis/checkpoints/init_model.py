@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Union
+from typing import TypeAlias
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
@@ -19,7 +19,7 @@ from mmrefseg.registry import MODELS
 from .checkpoint import config_of, load_weights, read_checkpoint
 from .model_zoo import find_model
 
-ModelType = Union[str, Path, Config, ConfigDict, dict]
+ModelType: TypeAlias = str | Path | Config | ConfigDict | dict
 
 _METAINFO = dict(
     classes=('background', 'referent'), palette=[[0, 0, 0], [255, 64, 64]])
@@ -56,11 +56,17 @@ def init_model(config: ModelType | None,
         FileNotFoundError: Config or checkpoint is not there.
         ValueError: The name is unknown, or the checkpoint does not fit: its
             message lists what is missing.
+
+    Example:
+        >>> from mmrefseg.apis import init_model
+        >>> model = init_model('mpg-lqgnet_nano', device='cpu')
+        >>> model.dataset_meta['classes']
+        ('background', 'referent')
     """
-    config, checkpoint = load_config(config, checkpoint)
+    cfg, weights = load_config(config, checkpoint)
     if cfg_options:
-        merge_options(config, cfg_options)
-    return build_model(config, checkpoint, device)
+        merge_options(cfg, cfg_options)
+    return build_model(cfg, weights, device)
 
 
 def load_config(
@@ -118,7 +124,7 @@ def build_model(config: Config,
         model = MODELS.build(config.model)
     device = device or get_device()
     if 'cuda' not in str(device):
-        # norms that speak with other processes need GPUs
+        # norms that are computed across processes need GPUs
         model = revert_sync_batchnorm(model)
     meta = _METAINFO
     if checkpoint is not None:

@@ -204,17 +204,17 @@ def _unpack(checkpoint: Mapping) -> tuple[dict[str, Any], str]:
     given = without_wrapper(model)
     inside = any(name.startswith(BERT) for name in given)
     bert = checkpoint.get('bert_model')
-    if not inside and not isinstance(bert, Mapping):
-        raise ValueError(
-            "it has no BERT: neither 'bert_model' beside 'model' (as lavt "
-            f"files have) nor names with '{BERT}' in it (as lavt_one files "
-            'have).')
     if inside and bert is not None:
         raise ValueError("it has two BERTs, 'bert_model' and the names with "
                          f"'{BERT}' in 'model'.")
     if inside:
         return given, 'lavt_one'
-    for name, value in without_wrapper(bert or {}).items():
+    if not isinstance(bert, Mapping):
+        raise ValueError(
+            "it has no BERT: neither 'bert_model' beside 'model' (as lavt "
+            f"files have) nor names with '{BERT}' in it (as lavt_one files "
+            'have).')
+    for name, value in without_wrapper(bert).items():
         given[BERT + name] = value
     return given, 'lavt'
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Models by name: those in the box, those of the model index, and the config
+"""Models by name: packaged ones, those of the model index, and the config
 files of the package."""
 
 import hashlib
@@ -15,7 +15,7 @@ from .checkpoint import read_checkpoint
 
 METADATA = 'metadata.json'
 _PACKAGE = Path(__file__).resolve().parents[2]
-_BOX = _PACKAGE / 'model_zoo'
+_PACKAGED = _PACKAGE / 'model_zoo'
 _CHECKPOINTS = ('.pth', '.pt', '.safetensors')
 
 
@@ -32,22 +32,40 @@ class FoundModel(NamedTuple):
 
 
 def packaged_models() -> list[str]:
-    """Names of the models whose weights come with the package."""
-    return sorted(path.parent.name for path in _BOX.glob(f'*/{METADATA}'))
+    """Names of the models whose weights come with the package.
+
+    Example:
+        >>> from mmrefseg.apis import packaged_models
+        >>> packaged_models()
+        ['mpg-lqgnet_nano']
+    """
+    return sorted(path.parent.name for path in _PACKAGED.glob(f'*/{METADATA}'))
 
 
 def list_models() -> list[str]:
-    """All names that :func:`find_model` knows, those in the box first."""
-    return list(_known_models())
+    """Names that :func:`find_model` knows, packaged models first.
+
+    Each model has one name here; a packaged one is also found by that of its
+    config.
+
+    Example:
+        >>> from mmrefseg.apis import list_models
+        >>> list_models()[0]
+        'mpg-lqgnet_nano'
+    """
+    return [
+        name for name, found in _known_models().items()
+        if found.config == found.weights or not _is_packaged(found)
+    ]
 
 
 def read_metadata(folder: str) -> dict:
-    """What is known of a published model.
+    """Read what is known of a published model.
 
     Args:
         folder (str): Folder written by
-            ``tools/model_converters/publish_model.py``, the name of a model
-            in the box, or a file of published weights alone.
+            ``tools/model_converters/publish_model.py``, the name of a
+            packaged model, or a file of published weights alone.
 
     Returns:
         dict: ``name``, ``dtype``, ``params``, ``metrics``, ...; of a folder
@@ -57,6 +75,11 @@ def read_metadata(folder: str) -> dict:
     Raises:
         FileNotFoundError: It is no such folder.
         ValueError: The file does not say such things.
+
+    Example:
+        >>> from mmrefseg.apis import read_metadata
+        >>> read_metadata('mpg-lqgnet_nano')['params']
+        2912523
     """
     if folder.endswith(_CHECKPOINTS):
         meta = read_checkpoint(folder).get('meta') or {}
@@ -65,7 +88,7 @@ def read_metadata(folder: str) -> dict:
                 f'{folder} does not say what it is: it was not written by '
                 'tools/model_converters/publish_model.py.')
         return dict(meta['published'])
-    for path in (Path(folder), _BOX / folder):
+    for path in (Path(folder), _PACKAGED / folder):
         if (path / METADATA).is_file():
             return json.loads((path / METADATA).read_text(encoding='utf-8'))
     raise FileNotFoundError(f'{folder} has no {METADATA}: it is no folder of '
@@ -77,9 +100,10 @@ def find_model(model: str) -> FoundModel:
 
     Args:
         model (str): One of: the path of a config file; a folder written by
-            ``tools/model_converters/publish_model.py``; the name of a model
-            in the box ('mpg-lqgnet_nano'); a name or an alias of the model
-            index; the name of a config file of the package, without '.py'.
+            ``tools/model_converters/publish_model.py``; the name of
+            a packaged model ('mpg-lqgnet_nano'); a name or an alias of the
+            model index; the name of a config file of the package, without
+            '.py'.
 
     Returns:
         FoundModel: Its files. Weights that come with a checksum have been
@@ -113,7 +137,16 @@ def find_model(model: str) -> FoundModel:
             f'There is no model {model!r}.{hint} Known are '
             f'{", ".join(known)}; the path of a config file does as well.')
     found = known[name]
-    return _published(_BOX / name) if found is None else found
+    if not _is_packaged(found):
+        return found
+    published = _published(Path(str(found.weights)))
+    if found.config == found.weights:
+        return published
+    return FoundModel(found.config, published.weights)
+
+
+def _is_packaged(found: FoundModel) -> bool:
+    return found.weights is not None and osp.isdir(found.weights)
 
 
 def _published(folder: Path) -> FoundModel:
@@ -132,9 +165,13 @@ def _published(folder: Path) -> FoundModel:
     return FoundModel(str(folder / metadata['config']), str(weights))
 
 
-def _known_models() -> dict[str, FoundModel | None]:
-    """Names and where the models are; None is in the box."""
-    known: dict[str, FoundModel | None] = dict.fromkeys(packaged_models())
+def _known_models() -> dict[str, FoundModel]:
+    """Names and where the models are. Of a packaged model the folder stands
+    for its weights, and under its own name for its config too."""
+    known = {
+        name: FoundModel(str(_PACKAGED / name), str(_PACKAGED / name))
+        for name in packaged_models()
+    }
     root = _shipped()
     if root is None:
         return known
@@ -144,10 +181,14 @@ def _known_models() -> dict[str, FoundModel | None]:
             weights = weights[0] if weights else None
         if weights and (_PACKAGE.parent / weights).is_file():
             weights = str(_PACKAGE.parent / weights)
-        found = FoundModel(str(root / entry['Config']), weights)
         aliases = entry.get('Alias') or []
         aliases = [aliases] if isinstance(aliases, str) else aliases
-        for name in (entry['Name'], *aliases):
+        names = [entry['Name'], *aliases]
+        for name in names:
+            if name in known:
+                weights = known[name].weights
+        found = FoundModel(str(root / entry['Config']), weights)
+        for name in names:
             known.setdefault(name, found)
     for path in sorted((root / 'configs').glob('[!_]*/*.py')):
         known.setdefault(path.stem, FoundModel(str(path), None))

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""A config that says everything itself and nothing of the machine it is from.
+"""Configs that inherit nothing and name nothing of the machine they are from.
 """
 
 import copy
@@ -68,7 +68,7 @@ def make_portable(config: Config) -> PortableConfig:
     files: dict[str, Path] = {}
     encoder = settings['model'].get('language_encoder')
     if encoder and str(encoder.get('type')).endswith('BertLanguageEncoder'):
-        _settle_words(encoder, files, changes)
+        _write_out_encoder(encoder, files, changes)
     _forget_pretrained(settings['model'], 'model', changes)
     dataset = (settings.get('test_dataloader') or {}).get('dataset')
     if dataset:
@@ -77,8 +77,8 @@ def make_portable(config: Config) -> PortableConfig:
     return PortableConfig(Config(settings), files, changes)
 
 
-def _settle_words(encoder: dict, files: dict[str, Path],
-                  changes: list[str]) -> None:
+def _write_out_encoder(encoder: dict, files: dict[str, Path],
+                       changes: list[str]) -> None:
     """Write down vocabulary and architecture in place of ``pretrained``."""
     pretrained = encoder.pop('pretrained', None)
     path = find_vocabulary(encoder.get('vocab'), pretrained)

@@ -99,23 +99,22 @@ def publish_model(checkpoint: str,
         versions=dict(mmrefseg=__version__, torch=str(torch.__version__)),
         tensors_sha256=tensors_digest(weights))
     text = portable.config.pretty_text
-    told = dict(cfg=text, published=inside)
+    header = dict(cfg=text, published=inside)
     if meta.get('dataset_meta') is not None:
-        told['dataset_meta'] = dict(meta['dataset_meta'])
+        header['dataset_meta'] = dict(meta['dataset_meta'])
     kind = 'safetensors' if safetensors else 'pth'
-    data = serialize_weights(weights, told, kind)
+    data = serialize_weights(weights, header, kind)
     digest = hashlib.sha256(data).hexdigest()
-    weights_file = f'{name}-{digest[:8]}.{kind}'
     metadata: dict[str, Any] = dict(
         inside,
         config='config.py',
-        weights=weights_file,
+        weights=f'{name}-{digest[:8]}.{kind}',
         sha256=digest,
         bytes=len(data))
 
     files = {path: own.read_bytes() for path, own in portable.files.items()}
     files['config.py'] = (_HEADER.format(name=name) + text).encode()
-    files[weights_file] = data
+    files[metadata['weights']] = data
     metadata['files'] = [*files, METADATA]
     # Last, so that a folder with this file has all the others.
     files[METADATA] = (json.dumps(metadata, indent=2) + '\n').encode()

@@ -2,8 +2,7 @@
 """Constant tensors that are made once for each size, dtype and device."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
 
 import torch
 from torch import Tensor
@@ -40,18 +39,18 @@ def cached_tensor(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
         True
     """
 
-    def make_plain(*args: Any) -> Tensor:
+    def make_plain(*args: Hashable, **kwargs: Hashable) -> Tensor:
         # A tensor born in inference mode could not take part in training.
         with torch.inference_mode(False), torch.no_grad():
-            return make(*args)
+            return make(*args, **kwargs)
 
     kept = functools.lru_cache(maxsize=64)(make_plain)
 
     @functools.wraps(make)
-    def get(*args: Any) -> Tensor:
+    def get(*args: Hashable, **kwargs: Hashable) -> Tensor:
         traced = _is_compiling() or _get_current_dispatch_mode_stack()
         if traced or peek_interpreter_stack() is not None:
-            return make(*args)
-        return kept(*args)
+            return make(*args, **kwargs)
+        return kept(*args, **kwargs)
 
     return get

@@ -115,11 +115,26 @@ class TestNames:
         names = list_models()
         assert len(names) == len(set(names))
         own = {path.stem for path in (ROOT / 'configs').glob('[!_]*/*.py')}
-        assert own <= set(names)
+        assert own - set(names) == {
+            'mpg-lqgnet_nano_1xb32-10000it_synthetic-128x128'
+        }  # the packaged model has one name in the list
         found = model_zoo.find_model(
             'MPG-LQGNet_swin-t_1xb8-35e_refcoco-448x448')
         assert Path(found.config).is_file()
         assert found.config.endswith('swin-t_1xb8-35e_refcoco-448x448.py')
+
+    def test_the_packaged_model_by_both_names(self):
+        """That of the README, and that of its config."""
+        by_config = 'mpg-lqgnet_nano_1xb32-10000it_synthetic-128x128'
+        packaged = init_model('mpg-lqgnet_nano', device='cpu')
+        model = init_model(by_config, device='cpu')
+        assert model.state_dict().keys() == packaged.state_dict().keys()
+        for name, value in packaged.state_dict().items():
+            assert torch.equal(model.state_dict()[name], value), name
+        # Its own config, with which it can be trained further.
+        assert 'train_dataloader' in model.cfg
+        assert model_zoo.find_model(by_config).config.endswith(
+            f'{by_config}.py')
 
     @pytest.fixture
     def shipped(self, tmp_path, monkeypatch, tiny_model):
@@ -140,7 +155,7 @@ class TestNames:
             '  Alias: [c1, c2]\n'
             '  Config: configs/method/tiny_b.py\n')
         monkeypatch.setattr(model_zoo, '_shipped', lambda: tmp_path)
-        monkeypatch.setattr(model_zoo, '_BOX', tmp_path / 'no_box')
+        monkeypatch.setattr(model_zoo, '_PACKAGED', tmp_path / 'no_box')
         return tmp_path
 
     def test_model_index(self, shipped, tiny_model):
@@ -166,7 +181,7 @@ class TestNames:
 
     def test_no_index_at_all(self, monkeypatch, tmp_path):
         monkeypatch.setattr(model_zoo, '_shipped', lambda: None)
-        monkeypatch.setattr(model_zoo, '_BOX', tmp_path)
+        monkeypatch.setattr(model_zoo, '_PACKAGED', tmp_path)
         assert list_models() == []
 
 
@@ -237,7 +252,7 @@ class TestWeights:
         assert '1 tensors' in told[0][1] and 'auxiliary_head.x' in told[0][1]
 
     def test_missing_file(self, tiny_model):
-        with pytest.raises(FileNotFoundError, match='no checkpoint no.pth'):
+        with pytest.raises(FileNotFoundError, match="'no.pth' do not exist"):
             init_model(tiny_model.config, 'no.pth', 'cpu')
 
     @pytest.mark.parametrize('function, message', [

@@ -660,7 +660,7 @@ class _Code:
 @reads_files
 def test_files_that_are_no_checkpoints(files, capsys):
     official, config, out = files
-    with pytest.raises(FileNotFoundError, match='no checkpoint .*official'):
+    with pytest.raises(FileNotFoundError, match='official.* do not exist'):
         convert_lavt_checkpoint(official, out, config=config)
     Path(official).write_text('<html>not found</html>')
     with pytest.raises(ValueError, match='cannot be read: it is damaged'):

@@ -120,7 +120,7 @@ class TestFolder:
         assert len(done['files']) == 3
 
     def test_in_the_box(self, published, monkeypatch, photo):
-        monkeypatch.setattr(model_zoo, '_BOX', Path(published).parent)
+        monkeypatch.setattr(model_zoo, '_PACKAGED', Path(published).parent)
         assert packaged_models() == ['tiny-one']
         assert RefSegInferencer.list_models()[0] == 'tiny-one'
         assert read_metadata('tiny-one')['metrics'] == dict(oIoU=12.5)
@@ -381,7 +381,7 @@ def test_the_command_and_the_standard_test(tiny_model, tiny_refer_root,
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['none.pth', 'out'], 'error: There is no checkpoint none.pth'),
+    (['none.pth', 'out'], "error: The weights 'none.pth' do not exist"),
     (['none.pth', 'out', '--metric', 'oIoU'], 'error: --metric oIoU: write'),
 ])
 def test_errors_of_the_command(publish, arguments, message):
