@@ -2,7 +2,7 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -496,7 +496,7 @@ class RefSegInferencer(BaseInferencer):
                         'current',
                         level=logging.WARNING)
 
-    def _track(self, batches: Iterator, total: int) -> Iterator:
+    def _track(self, batches: Iterator, total: int) -> Generator:
         """The batches, with a bar where no other is shown."""
         if self.show_progress and total > 1 and _BAR.acquire(blocking=False):
             try:
