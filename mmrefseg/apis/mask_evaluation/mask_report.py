@@ -14,9 +14,9 @@ from mmrefseg.evaluation.scores import iou
 from mmrefseg.fileio import write_atomically
 from mmrefseg.visualization import draw_panels, draw_referring_overlay
 from mmrefseg.visualization.files import file_safe
-from mmrefseg.visualization.overlay import (FAINT_COLOR, PREDICTION_COLOR,
-                                            TEXT_COLOR, TRUTH_COLOR,
-                                            add_banner)
+from mmrefseg.visualization.overlay import (DASHED, FAINT_COLOR, FILLED,
+                                            PREDICTION_COLOR, TEXT_COLOR,
+                                            TRUTH_COLOR, add_banner)
 from .evaluate import MaskEvaluation, Sentence, is_miss
 
 _IDS = ('image_id', 'ref_id', 'sent_id', 'text')
@@ -135,10 +135,10 @@ def _draw(result: MaskEvaluation, index: int) -> np.ndarray:
     if not x.counts.pred_no_target:
         size = result.masks.compared_at(index)
         predicted = result.predictions.load(index, size).mask
-    legend = [('filled', PREDICTION_COLOR, 'prediction') if predicted.any()
+    legend = [(FILLED, PREDICTION_COLOR, 'prediction') if predicted.any()
               else ('', PREDICTION_COLOR, 'prediction: ' +
                     ('missing' if x.missing else 'nothing'))]
-    legend.append(('dashed', TRUTH_COLOR, 'target') if true.any() else
+    legend.append((DASHED, TRUTH_COLOR, 'target') if true.any() else
                   ('', TRUTH_COLOR, 'no target'))
     score = 100 * iou(*x.counts.scored_areas)
     legend.append(('', TEXT_COLOR, f'IoU {score:.1f}'))

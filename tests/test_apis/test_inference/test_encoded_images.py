@@ -67,7 +67,9 @@ def test_options_of_segment(inferencer, photo, tmp_path):
                                            **options).values()
     for k in range(3):
         assert_same(own['predictions'][k], predictions[k])
-        np.testing.assert_array_equal(own['visualization'][k], pictures[k])
+        # another batch size rounds otherwise
+        np.testing.assert_allclose(
+            own['visualization'][k], pictures[k].astype(int), atol=2)
     assert len(list(tmp_path.glob('two_shapes_*.png'))) == 6
     with pytest.raises(TypeError, match='draw_everything'):
         inferencer.segment('star', draw_everything=True)
