@@ -10,6 +10,7 @@ import pytest
 
 from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
                                            open_split, write_evaluation)
+from mmrefseg.datasets import RefCOCODataset
 from mmrefseg.evaluation.breakdowns import Breakdown
 from mmrefseg.evaluation.conventions import resolve_convention
 from mmrefseg.visualization import draw_referring_overlay
@@ -175,6 +176,27 @@ def test_masks_with_several_values(tests_of_image_4, tmp_path):
     with pytest.raises(ValueError, match='--mask-value is for folders'):
         evaluate_masks(
             tests_of_image_4, str(tmp_path / 'masks.json'), mask_value=1)
+
+
+def test_images_that_are_not_as_large_as_annotated(tiny_refer_parts, tmp_path,
+                                                   write_refer_set):
+    """Predictions have the size of the image, to which true masks are
+    scaled."""
+    refs, instances = tiny_refer_parts
+    for image in instances['images']:
+        image['width'] -= 1
+    instances['annotations'][6]['segmentation'] = [[35, 10, 60, 10, 60, 40,
+                                                    35, 40]]
+    root = write_refer_set(tmp_path / 'set', refs=refs, instances=instances)
+    dataset = RefCOCODataset(
+        data_root=str(root),
+        data_prefix=dict(img_path='images'),
+        split='test',
+        split_by='unc',
+        size_mismatch='resize')
+    got = evaluate_masks(dataset, write_masks(tmp_path / 'masks', MASKS))
+    assert got.metrics['P0.9'] == pytest.approx(100 / 3)
+    assert abs(got.metrics['mIoU'] - 50) < 5  # outlines move by a pixel
 
 
 def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
