@@ -114,7 +114,8 @@ def train(config, work_dir, resume=False, writer=None, limit=None):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     cfg = launch.load_config(str(config), work_dir=str(work_dir))
     cfg.experiment_name = uuid.uuid4().hex
-    launch.set_resume(cfg, 'auto' if resume else None)
+    if resume:
+        cfg.update(resume=True, load_from=None)
     launch.build_runner(cfg).train()
 
 

@@ -26,7 +26,7 @@ def run(tmp_path, monkeypatch):
     Path('configs').mkdir()
     Path('configs/tiny.py').write_text('resume = False\nload_from = None\n')
     cfg = launch.load_config('configs/tiny.py')
-    launch.set_resume(cfg, 'auto')
+    cfg.resume = True
     cfg.load_from = 'work_dirs/older/iter_3.pth'
     Path('work_dirs/tiny').mkdir(parents=True)
     cfg.dump('work_dirs/tiny/tiny.py')

@@ -4,7 +4,6 @@
 import json
 import os.path as osp
 
-import mmcv
 import numpy as np
 
 from mmrefseg.datasets import LoadRefImage
@@ -13,7 +12,7 @@ from mmrefseg.evaluation.report import (CSV_COUNTS, csv_counts, format_table,
 from mmrefseg.evaluation.scores import iou
 from mmrefseg.fileio import write_atomically
 from mmrefseg.visualization import draw_panels, draw_referring_overlay
-from mmrefseg.visualization.files import file_safe
+from mmrefseg.visualization.files import file_safe, save_picture
 from mmrefseg.visualization.overlay import (DASHED, FAINT_COLOR, FILLED,
                                             PREDICTION_COLOR, TEXT_COLOR,
                                             TRUTH_COLOR, add_banner)
@@ -116,13 +115,13 @@ def draw_worst(result: MaskEvaluation, out_dir: str,
         name = file_safe(f'{rank:03d}_ref{x.item["ref_id"]}_'
                          f'sent{x.item["sent_id"]}.png')
         files.append(osp.join(out_dir, name))
-        mmcv.imwrite(picture[..., ::-1], files[-1])
+        save_picture(picture, files[-1])
         if len(thumbs) < 24:
             thumbs.append((f'{rank}', picture))
     if thumbs:
         files.append(osp.join(out_dir, 'overview.png'))
         sheet = draw_panels(thumbs, columns=min(4, len(thumbs)))
-        mmcv.imwrite(sheet[..., ::-1], files[-1])
+        save_picture(sheet, files[-1])
     return files
 
 
