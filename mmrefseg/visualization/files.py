@@ -16,15 +16,10 @@ _WRITING = threading.Lock()  # threads may write to one path
 
 
 def sentence_tag(data_sample: BaseDataElement) -> str:
-    """Letters, digits, '-' and '_' that tell the sentences of an image apart.
+    """Letters, digits, '-' and '_' that distinguish the sentences of an image.
 
-    Args:
-        data_sample (BaseDataElement): With ``ref_id`` and ``sent_id``, or
-            else ``text``, in its metainfo.
-
-    Returns:
-        str: E.g. 'ref12_sent345', or 'left-man-3f2a91' where there are no
-        ids; empty if there is no text either.
+    E.g. 'ref12_sent345' from ``ref_id`` and ``sent_id`` of the metainfo, or
+    'left-man-3f2a91' from ``text``; empty if there is neither.
     """
     meta = data_sample.metainfo
     ids = [

@@ -17,14 +17,7 @@ FILLED, DASHED = '\u25a0 ', '\u2505\u2505 '  # marks of a legend
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
-    """Check an image and give it three channels.
-
-    Args:
-        image (np.ndarray): HxW or HxWx1 (grey) or HxWx3 (RGB), uint8.
-
-    Returns:
-        np.ndarray: HxWx3, uint8.
-    """
+    """Check an image (HxW, HxWx1 or HxWx3, uint8) and make it HxWx3."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
         raise ValueError(
             'An image to draw on is a uint8 array of HxW or HxWx3, not '
@@ -43,12 +36,8 @@ def drawing_size(height: int,
     """Height and width to draw at: a small image is enlarged until lines and
     letters are fine enough, a huge one reduced; the ratio stays.
 
-    Args:
-        height (int): Height of the image in pixels.
-        width (int): Width of the image in pixels.
-        min_side (int): Least length of the shorter side. Defaults to 448.
-        max_side (int, optional): Greatest length of the longer side; it goes
-            before ``min_side``. None means no limit. Defaults to 1600.
+    The shorter side gets ``min_side`` pixels at least, unless the longer one
+    would exceed ``max_side`` (None means no limit).
     """
     scale = max(1., min_side / min(height, width))
     if max_side is not None:
@@ -67,15 +56,8 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a mask to (height, width) with a smooth edge.
-
-    Args:
-        mask (np.ndarray): HxW; true, or not 0, on the referent.
-        size (tuple[int, int]): Height and width.
-
-    Returns:
-        np.ndarray: height x width, bool. A mask that is not empty stays so.
-    """
+    """Resize a mask (HxW or 1xHxW, not 0 on the referent) to (height, width)
+    with a smooth edge, as bool. One that is not empty stays so."""
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[0] == 1:
         mask = mask[0]
@@ -93,11 +75,7 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def line_thickness(mask: np.ndarray) -> int:
     """Thickness in pixels of a mask's outline: it grows with the picture,
-    but stays fine around a small thing, which it would hide.
-
-    Args:
-        mask (np.ndarray): HxW, bool.
-    """
+    but stays fine around a small thing, which it would hide."""
     of_picture = 0.0045 * mask.size**0.5
     of_thing = 0.04 * float(mask.sum())**0.5
     return max(2, round(min(of_picture, of_thing)))
@@ -115,15 +93,9 @@ def draw_outline(image: np.ndarray,
                  color: Color,
                  thickness: int,
                  dashed: bool = False) -> None:
-    """Draw the outline of a mask, cased so that it shows on any ground.
-
-    Args:
-        image (np.ndarray): HxWx3, uint8, RGB; changed in place.
-        mask (np.ndarray): HxW, bool.
-        color (tuple[int, int, int]): RGB, 0 to 255.
-        thickness (int): In pixels, without the casing.
-        dashed (bool): Dashes instead of a closed line. Defaults to False.
-    """
+    """Draw the outline of a mask (HxW, bool) into an image (HxWx3, RGB), in
+    place, cased so that it shows on any ground; ``thickness`` in pixels is
+    that without the casing."""
     dash, period = 4 + 4 * thickness, 7 + 7 * thickness
     casing = 2 * max(1, thickness // 2)
     pieces = []
@@ -148,18 +120,9 @@ def highlight(image: np.ndarray,
               color: Color = PREDICTION_COLOR,
               alpha: float = 0.3,
               dim: float = 0.25) -> np.ndarray:
-    """Tint a mask, dim what is around it, and draw its outline.
-
-    Args:
-        image (np.ndarray): HxWx3, uint8, RGB.
-        mask (np.ndarray): HxW, bool. An empty one leaves the image as it is.
-        color (tuple[int, int, int]): RGB, 0 to 255.
-        alpha (float): Share of the colour within the mask, 0 to 1.
-        dim (float): Share of black around the mask, 0 to 1.
-
-    Returns:
-        np.ndarray: HxWx3, uint8, a new image.
-    """
+    """Tint a mask (HxW, bool) by a share ``alpha``, dim what is around it by
+    a share ``dim``, and draw its outline, all in a new image (HxWx3, uint8,
+    RGB). An empty mask leaves the image as it is."""
     if not mask.any():
         return image.copy()
     out = image.astype(np.float32)

@@ -91,16 +91,7 @@ def wrap_text(text: str,
 
     Lines break at spaces; a word wider than a line, as in scripts without
     spaces, breaks anywhere. What is beyond ``max_lines`` gives way to an
-    ellipsis.
-
-    Args:
-        text (str): The text.
-        width (int): Width of a line in pixels.
-        size (int): Font size in pixels.
-        max_lines (int): Defaults to 4.
-
-    Returns:
-        list[str]: The lines, at least one (an empty text gives ``['']``).
+    ellipsis. An empty text gives ``['']``.
     """
     lines = ['']
     for word in clean_text(text).split(' '):
@@ -124,17 +115,10 @@ def wrap_text(text: str,
 
 def draw_line(canvas: Image.Image, xy: Sequence[int], text: str, size: int,
               color: Color) -> int:
-    """Draw one line of text onto a Pillow image, in place.
+    """Draw one line of text onto an RGB image, in place.
 
-    Args:
-        canvas (PIL.Image.Image): RGB image to draw on.
-        xy (sequence[int]): Left end and vertical middle of the line, pixels.
-        text (str): The line.
-        size (int): Font size in pixels.
-        color (tuple[int, int, int]): RGB, 0 to 255.
-
-    Returns:
-        int: The x coordinate where the line ends.
+    ``xy`` is its left end and vertical middle, ``size`` that of the font, in
+    pixels. Returns the x coordinate where the line ends.
     """
     draw = ImageDraw.Draw(canvas)
     x, y = float(xy[0]), xy[1]

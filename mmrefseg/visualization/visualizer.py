@@ -44,6 +44,20 @@ class RefSegVisualizer(Visualizer):
         draw_attention (bool): Whether ``word_attention`` of a sample is
             drawn, one panel per word; the model gives it with
             ``test_cfg=dict(return_attention=True)``. Defaults to False.
+
+    Example:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmengine.structures import BaseDataElement, PixelData
+        >>> from mmrefseg.visualization import RefSegVisualizer
+        >>> mask = torch.zeros(1, 60, 90, dtype=torch.int64)
+        >>> mask[:, 10:30, 20:50] = 1
+        >>> sample = BaseDataElement(metainfo=dict(text='the left man'))
+        >>> sample.set_data(dict(pred_sem_seg=PixelData(data=mask)))
+        >>> image = np.full((60, 90, 3), 128, np.uint8)
+        >>> picture = RefSegVisualizer().draw_sample(image, sample)
+        >>> picture.shape[1:], picture.dtype
+        ((672, 3), dtype('uint8'))
     """
 
     def __init__(self,
@@ -133,18 +147,17 @@ class RefSegVisualizer(Visualizer):
         Args:
             name (str): Name of the picture; the sentence's ids are appended
                 unless they are in it.
-            image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
-            data_sample (BaseDataElement, optional): See :meth:`draw_sample`.
-            draw_gt (bool): Whether to draw the true mask.
-            draw_pred (bool): Whether to draw the prediction.
-            draw_prior (bool, optional): Overrides the constructor's.
-            draw_attention (bool, optional): Overrides the constructor's.
+            image, data_sample, draw_gt, draw_pred, draw_prior,
+                draw_attention: See :meth:`draw_sample`.
             show (bool): Whether to open a window. Defaults to False.
             wait_time (float): Seconds that the window stays; 0 means until a
                 key is pressed. Defaults to 0.
             out_file (str, optional): A file for the picture, instead of the
                 backends.
             step (int): The step that the backends note. Defaults to 0.
+
+        Raises:
+            OSError: ``out_file`` cannot be written.
         """
         picture = self.draw_sample(image, data_sample, draw_gt, draw_pred,
                                    draw_prior, draw_attention)

@@ -12,14 +12,8 @@ from mmrefseg.visualization.files import sample_name, save_picture
 
 
 def spread(length: int, num: int, seed: int | None = None) -> list[int]:
-    """Choose ``num`` of ``length`` indices, ascending.
-
-    Args:
-        length (int): Number of items.
-        num (int): How many to choose; -1, or more than there are, means all.
-        seed (int, optional): Choose at random with this seed. None spreads
-            them evenly.
-    """
+    """Choose ``num`` of ``length`` indices, ascending: evenly spread, or at
+    random with a seed. -1, or more than there are, means all."""
     if num < 0 or num >= length:
         return list(range(length))
     if seed is None:
@@ -29,17 +23,8 @@ def spread(length: int, num: int, seed: int | None = None) -> list[int]:
 
 
 def draw_dataset_item(item: dict, bgr: bool = True) -> np.ndarray:
-    """Draw a packed item as the model will get it.
-
-    Args:
-        item (dict): ``inputs`` (3xHxW uint8) and ``data_samples``, as
-            ``PackSegInputs`` makes them.
-        bgr (bool): Whether ``inputs`` is BGR, as MMCV reads images. Defaults
-            to True.
-
-    Returns:
-        np.ndarray: RGB, uint8, the sentence above, the mask marked.
-    """
+    """Draw a packed item as the model will get it; ``bgr`` says whether its
+    ``inputs`` (3xHxW, uint8) are BGR, as MMCV reads images."""
     image = item['inputs'].permute(1, 2, 0).to(torch.uint8).numpy()
     data_sample = item['data_samples']
     mask = data_sample.gt_sem_seg.data.squeeze(0).numpy() == 1

@@ -63,14 +63,8 @@ TextsType = Union[str, Sequence[str | Sequence[str]]]
 
 
 class ImageInput(NamedTuple):
-    """One image that was handed in.
-
-    Attributes:
-        source (str | np.ndarray | PIL.Image.Image | EncodedImage): A path, an
-            address, pixels, or what was encoded before.
-        name (str): A name for files about it, different for each image of a
-            call: the file's, or 'image0', 'image1', ...
-    """
+    """One image that was handed in, with a name for files about it that no
+    other image of the call has: the file's, or 'image0', 'image1', ..."""
     source: str | np.ndarray | Image.Image | EncodedImage
     name: str
 
@@ -89,9 +83,9 @@ def list_images(images: ImagesType) -> list[ImageInput]:
     """Bring images into one form.
 
     Args:
-        images (str | Path | np.ndarray | PIL.Image.Image | EncodedImage |
-            Sequence): One image or several. A path may be a folder: its image
-            files, sorted by name, without those of folders in it.
+        images (ImageType | Sequence[ImageType]): One image or several. A
+            path may be a folder: its image files, sorted by name, without
+            those of folders in it.
 
     Returns:
         list[ImageInput]: At least one.
@@ -185,9 +179,8 @@ def pair_texts(texts: TextsType,
             'or a list of sentences).')
     result = []
     for image, entry in zip(images, texts):
-        sentences: list[Any] = [entry] if isinstance(entry, str) else entry
-        if not isinstance(sentences, (list, tuple)):
-            sentences = [sentences]
+        listed = isinstance(entry, (list, tuple))
+        sentences: Sequence[Any] = entry if listed else [entry]
         if len(sentences) == 0:
             raise ValueError(f'There is no sentence for {image}.')
         for text in sentences:
@@ -270,14 +263,7 @@ def _pixels_of(image: Image.Image, name: str, exif: bool) -> np.ndarray:
 
 
 def read_orientation(content: bytes) -> int:
-    """How the camera was held, by the EXIF tag of an image file.
-
-    Args:
-        content (bytes): The file.
-
-    Returns:
-        int: 1 (upright, or not said) to 8.
-    """
+    """EXIF orientation of an image file, 1 (upright, or not said) to 8."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             value = image.getexif().get(ORIENTATION, 1)
@@ -287,16 +273,8 @@ def read_orientation(content: bytes) -> int:
 
 
 def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn stored pixels into the picture that a person sees.
-
-    Args:
-        image (np.ndarray): ``H x W x C``.
-        orientation (int): Tag of EXIF, 1 to 8.
-
-    Returns:
-        np.ndarray: The same pixels, turned and mirrored; ``W x H x C`` from
-        orientation 5 on.
-    """
+    """Turn stored pixels, ``H x W x C``, by an EXIF orientation into the
+    picture that a person sees."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -135,7 +135,7 @@ class RefSegInferencer(BaseInferencer):
             texts (str | Sequence[str]): One sentence or several.
             image (EncodedImage, optional): What :meth:`set_image` returned.
                 None takes the last that was set in this thread.
-            **options: Those of :meth:`__call__`, from ``batch_size`` on.
+            **options: As of :meth:`__call__`.
 
         Returns:
             dict: ``predictions`` and ``visualization`` as :meth:`__call__`
@@ -273,23 +273,17 @@ class RefSegInferencer(BaseInferencer):
             predictions=predictions,
             visualization=visualization if return_vis else None)
 
-    def preprocess(
-            self,
-            inputs: Sequence[ImageInput],
-            texts: Sequence[Sequence[str]],
-            batch_size: int = 8,
-            **kwargs: Any) -> Iterator[tuple[list[int], Jobs]]:
-        """Cut the sentences into batches and encode the images they need.
-
-        Args:
-            inputs (Sequence[ImageInput]): The images.
-            texts (Sequence[Sequence[str]]): For each image its sentences.
-            batch_size (int): Sentences in a batch.
-            **kwargs: Unused, part of the base class's interface.
+    def preprocess(self,
+                   inputs: Sequence[ImageInput],
+                   texts: Sequence[Sequence[str]] = (),
+                   batch_size: int = 8,
+                   **kwargs: Any) -> Iterator[tuple[list[int], Jobs]]:
+        """Cut the sentences (a list for each image) into batches and encode
+        the images they need, holding no more than a batch needs.
 
         Yields:
             tuple: Image number of each sentence, and encoded image and text
-            of each. No more images are held than a batch needs.
+            of each.
         """
         pairs = [(i, text) for i, own in enumerate(texts) for text in own]
         encoded: dict[int, EncodedImage] = {}
@@ -304,11 +298,7 @@ class RefSegInferencer(BaseInferencer):
 
     @torch.no_grad()
     def _encode(self, images: Sequence[ImageInput]) -> list[EncodedImage]:
-        """Encode images, those of one size together.
-
-        Raises:
-            ValueError: An image was encoded by another model.
-        """
+        """Encode images, those of one size together."""
         found: dict[int, EncodedImage] = {}
         groups: dict[torch.Size, list] = {}
         for i, image in enumerate(images):
@@ -341,16 +331,9 @@ class RefSegInferencer(BaseInferencer):
                 *,
                 options: PredictOptions | None = None,
                 **kwargs: Any) -> list[BaseDataElement]:
-        """Segment a batch of sentences.
+        """Predict a data sample for each image and sentence of a batch.
 
-        Args:
-            inputs (Sequence[tuple[EncodedImage, str]]): Image and sentence of
-                each item.
-            options (PredictOptions, optional): None takes the config's.
-            **kwargs: Unused, part of the base class's interface.
-
-        Returns:
-            list[SegDataSample]: One for each item.
+        None for ``options`` takes those of the model's ``test_cfg``.
         """
         samples = [image.sample_for(text) for image, text in inputs]
         groups: dict[tuple, list[int]] = {}
@@ -373,18 +356,7 @@ class RefSegInferencer(BaseInferencer):
                     visualization: Sequence[np.ndarray] | None = None,
                     return_datasample: bool = False,
                     **kwargs: Any) -> list[dict[str, Any]]:
-        """Describe what the model predicted.
-
-        Args:
-            preds (Sequence[SegDataSample]): Of a batch.
-            visualization: Unused, part of the base class's interface.
-            return_datasample: Unused likewise.
-            **kwargs: Unused likewise.
-
-        Returns:
-            list[dict]: See
-            :func:`~mmrefseg.apis.inference.results.describe_prediction`.
-        """
+        """Describe predicted samples, see :meth:`__call__`."""
         return [describe_prediction(sample) for sample in preds]
 
     def visualize(self,
@@ -394,16 +366,7 @@ class RefSegInferencer(BaseInferencer):
                   wait_time: float = 0.,
                   draw_prior: bool = False,
                   draw_attention: bool = False) -> list[np.ndarray]:
-        """Draw predictions.
-
-        Args:
-            inputs (Sequence[np.ndarray]): The image of each sentence,
-                ``H x W x 3``, uint8, BGR.
-            preds (Sequence[SegDataSample]): Predictions.
-            show (bool): Open a window for each.
-            wait_time (float): Seconds that it stays; 0 waits for a key.
-            draw_prior (bool): Draw the mask prior.
-            draw_attention (bool): Draw the attention of each word.
+        """Draw predictions on their images (``H x W x 3``, uint8, BGR).
 
         Returns:
             list[np.ndarray]: RGB, uint8.
@@ -428,12 +391,8 @@ class RefSegInferencer(BaseInferencer):
     @staticmethod
     def list_models(scope: str | None = None,
                     patterns: str = r'.*') -> list[str]:
-        """Names that ``model`` can be, those of packaged models first.
-
-        Args:
-            scope: Unused, part of the base class's interface.
-            patterns (str): A regular expression for the names wanted.
-        """
+        """Names that ``model`` can be and that match a regular expression,
+        those of packaged models first; ``scope`` is unused."""
         return [name for name in list_models() if re.match(patterns, name)]
 
     def _init_model(self, cfg: Config, weights: str | None,
@@ -467,11 +426,8 @@ class RefSegInferencer(BaseInferencer):
 
     def _check_words(self, images: Sequence[ImageInput],
                      texts: Sequence[Sequence[str]]) -> None:
-        """Find fault with sentences before anything is computed.
-
-        Raises:
-            ValueError: A sentence has nothing that counts as a word.
-        """
+        """Raise a ValueError for a sentence without a word, before anything
+        is computed, and report words that the model does not know."""
         encoder = self.model.language_encoder
         for image, own in zip(images, texts):
             for text in own:

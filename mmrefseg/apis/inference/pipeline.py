@@ -69,9 +69,6 @@ class InferencePipeline:
     def __call__(self, image: ImageInput) -> Prepared:
         """Prepare an image.
 
-        Args:
-            image (ImageInput): The image.
-
         Raises:
             FileNotFoundError: Its file is not there.
             ValueError: It cannot be read, or is no image.

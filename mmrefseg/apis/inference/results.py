@@ -17,18 +17,10 @@ def describe_prediction(sample: BaseDataElement) -> dict[str, Any]:
     """Mask, score and box of a predicted sample.
 
     Args:
-        sample (SegDataSample): With ``pred_sem_seg``, ``seg_logits``
-            (``2 x H x W`` or ``1 x H x W``) and ``text``; of a model that
-            predicts existence also with ``existence_score`` and
-            ``pred_no_target``.
+        sample (SegDataSample): As the segmentor's ``predict`` returns it.
 
     Returns:
-        dict: ``text``, ``mask`` (``H x W``, bool), ``score`` (mean
-        probability of the referent over the mask, 0 to 1; 0 if it is empty),
-        ``box`` (``[x0, y0, x1, y1]``, pixels, the last two just beyond the
-        mask; None if it is empty). Of a model that predicts existence also
-        ``existence_score`` (0 to 1) and ``no_target`` (bool): where that is
-        true the mask is empty, whatever the threshold.
+        dict: See :meth:`RefSegInferencer.__call__`, without ``files``.
     """
     meta = sample.metainfo
     probability = referent_probability(sample.seg_logits.data)
@@ -56,12 +48,8 @@ def box_of(mask: np.ndarray) -> list[int] | None:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return None
-    return [
-        int(columns[0]),
-        int(rows[0]),
-        int(columns[-1]) + 1,
-        int(rows[-1]) + 1
-    ]
+    x, y = columns.tolist(), rows.tolist()
+    return [x[0], y[0], x[-1] + 1, y[-1] + 1]
 
 
 class ResultWriter:
@@ -85,14 +73,9 @@ class ResultWriter:
               result: dict[str, Any]) -> dict[str, str]:
         """Write the files of one sentence.
 
-        Args:
-            image (ImageInput): The image it speaks of.
-            picture (np.ndarray, optional): RGB, uint8.
-            result (dict): As :func:`describe_prediction` gives it.
-
         Returns:
-            dict[str, str]: Paths of ``picture`` and ``mask``, of those that
-            were written.
+            dict[str, str]: Paths of ``picture`` (RGB) and ``mask``, of those
+            that were written.
 
         Raises:
             OSError: A file cannot be written, as on a full disk. The message
@@ -109,22 +92,14 @@ class ResultWriter:
         if self.save_predictions:
             files['mask'] = f'{name}_mask.png'
             save_picture(result['mask'].astype(np.uint8) * 255, files['mask'])
-            self._lines.append(
-                dict(
-                    image=image.path or image.name,
-                    text=text,
-                    score=result['score'],
-                    box=result['box'],
-                    area=int(result['mask'].sum()),
-                    height=result['mask'].shape[0],
-                    width=result['mask'].shape[1],
-                    **{
-                        k: result[k]
-                        for k in ('existence_score', 'no_target')
-                        if k in result
-                    },
-                    **{k: osp.basename(v)
-                       for k, v in files.items()}))
+            line = {k: v for k, v in result.items() if k != 'mask'}
+            line.update(
+                image=image.path or image.name,
+                area=int(result['mask'].sum()),
+                height=result['mask'].shape[0],
+                width=result['mask'].shape[1])
+            line.update((k, osp.basename(v)) for k, v in files.items())
+            self._lines.append(line)
         return files
 
     def finish(self) -> None:
