@@ -55,7 +55,8 @@ class JSONLinesRefDataset(BaseRefDataset):
             and line), or the split is empty.
 
     Example:
-        >>> import tempfile
+        >>> import json, tempfile
+        >>> from mmrefseg.datasets import JSONLinesRefDataset
         >>> folder = tempfile.mkdtemp()
         >>> line = dict(image='a.jpg', text='the cup', mask='a.png')
         >>> with open(f'{folder}/val.jsonl', 'w') as file:

@@ -63,6 +63,7 @@ class RefCOCODataset(BaseRefDataset):
 
     Example:
         >>> import json, pickle, tempfile
+        >>> from mmrefseg.datasets import RefCOCODataset
         >>> folder = tempfile.mkdtemp()
         >>> image = dict(id=1, file_name='a.jpg', height=40, width=60)
         >>> square = dict(id=7, segmentation=[[5, 5, 9, 5, 9, 9, 5, 9]])

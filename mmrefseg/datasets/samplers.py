@@ -38,6 +38,8 @@ class OneSentencePerRefSampler(Sampler):
             models learn to read earlier. Defaults to 1.
 
     Example:
+        >>> import numpy as np
+        >>> from mmrefseg.datasets import OneSentencePerRefSampler
         >>> class Refs:  # two refs, of three sentences and of one
         ...     def __len__(self): return 4
         ...     def get_ref_groups(self):

@@ -46,6 +46,10 @@ def read_mask(content: bytes,
             object is.
 
     Example:
+        >>> import io
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from mmrefseg.fileio.mask_images import read_mask
         >>> content = io.BytesIO()
         >>> Image.fromarray(np.uint8([[0, 1, 2]])).save(content, 'PNG')
         >>> read_mask(content.getvalue(), value=2).tolist()

@@ -10,7 +10,6 @@ from mmengine.model import BaseModule
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmrefseg.models.layers.window_attention import shifted_window_mask
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures, Pairs
 
@@ -419,7 +418,6 @@ def test_other_errors_of_a_fusion_pass():
 
 def test_tokens_of_swin_are_contiguous():
     """Passing maps between stages copies none."""
-    shifted_window_mask.cache_clear()
     module, seen = _build('swin').eval(), []
     for stage in module.stages:
         stage.blocks[0].register_forward_pre_hook(

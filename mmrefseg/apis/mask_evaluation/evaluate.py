@@ -123,6 +123,7 @@ def evaluate_masks(dataset: BaseRefDataset,
     Example:
         >>> import json, os, tempfile
         >>> from PIL import Image
+        >>> from mmrefseg.apis import evaluate_masks
         >>> from mmrefseg.datasets import JSONLinesRefDataset
         >>> folder = tempfile.mkdtemp()
         >>> Image.new('RGB', (8, 6)).save(f'{folder}/a.png')

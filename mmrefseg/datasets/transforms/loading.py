@@ -71,6 +71,8 @@ class LoadRefImage(LoadImageFromFile):
             has more pixels than Pillow takes for an attack.
 
     Example:
+        >>> import numpy as np
+        >>> from mmrefseg.datasets import LoadRefImage
         >>> item = dict(img=np.zeros((40, 60, 3), np.uint8))
         >>> LoadRefImage()(item)['ori_shape']
         (40, 60)
@@ -153,6 +155,7 @@ class LoadRefMask(BaseTransform):
             of it lies in the image though the sentence has a target.
 
     Example:
+        >>> from mmrefseg.datasets import LoadRefMask
         >>> square = [[1, 1, 3, 1, 3, 3, 1, 3]]
         >>> item = dict(ori_shape=(4, 5), segmentation=square)
         >>> int(LoadRefMask()(item)['gt_seg_map'].sum())

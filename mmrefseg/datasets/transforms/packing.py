@@ -28,6 +28,7 @@ class PackRefInputs(PackSegInputs):
 
     Example:
         >>> import numpy as np
+        >>> from mmrefseg.datasets import PackRefInputs
         >>> item = dict(img=np.zeros((4, 5, 3), np.uint8), text='a cup')
         >>> packed = PackRefInputs()(item)
         >>> tuple(packed['inputs'].shape), packed['data_samples'].text
