@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Configs that lie in checkpoints as text, read without running them."""
+"""Configs in checkpoints: text that is read without being run."""
 
 import ast
 from typing import Any

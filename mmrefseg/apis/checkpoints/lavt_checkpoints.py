@@ -85,6 +85,13 @@ def convert_lavt_checkpoint(path: str,
         FileNotFoundError: There is no such file.
         ValueError: It is no checkpoint of LAVT, or does not fit the config;
             the message lists the tensors.
+
+    Example:
+        >>> from mmrefseg.apis import convert_lavt_checkpoint
+        >>> report = convert_lavt_checkpoint(
+        ...     'refcoco.pth', 'lavt.pth')  # doctest: +SKIP
+        >>> report.kind, len(report.names)  # doctest: +SKIP
+        ('lavt_one', 658)
     """
     if osp.exists(out) and osp.samefile(path, out):
         raise ValueError(f'{out} is the official checkpoint itself: give '
