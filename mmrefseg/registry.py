@@ -10,7 +10,6 @@ would find ``FCNHead`` only if somebody had imported ``mmseg.models`` before.
 
 import sys
 import warnings
-from collections.abc import Iterable
 from difflib import get_close_matches
 
 from mmengine.registry import Registry as _Registry
@@ -85,51 +84,29 @@ registry of mmrefseg, mmseg, mmengine. Did you mean 'BSAM' (of mmrefseg) ...
     def _unknown(self, key: str) -> str:
         """The message for a name that is registered nowhere."""
         scope, name = self.split_scope_key(key)
-        searched = self._reachable()
-        if scope is not None:
-            sibling = self.root.children.get(scope)
-            named = [
-                registry for registry in (*searched, sibling)
-                if registry is not None and registry.scope == scope
-            ]
-            if not named:
-                return (f"'{key}' is neither registered nor importable: "
-                        f"there is no package '{scope}' with a {self.name} "
-                        'registry here, and no object of this full path.')
-            # Names of the other registries are offered as well: the scope
-            # may be what is wrong.
-            searched, suggested = named[:1], [*named, *searched]
-        else:
-            suggested = searched
-        owners: dict[str, str] = {}
-        for registry in suggested:
-            for known in registry.module_dict:
-                owners.setdefault(known, registry.scope)
-        near = _nearest(name, owners)
+        searched: list[_Registry] = [self]  # for a bare name: all above it
+        while searched[-1].parent is not None:
+            searched.append(searched[-1].parent)
+        named = {registry.scope: registry for registry in searched}
+        named = {**self.root.children, **named}
+        if scope not in (None, *named):
+            return (f"'{key}' is neither registered nor importable: there is "
+                    f"no package '{scope}' with a {self.name} registry here, "
+                    'and no object of this full path.')
+        owners = {  # also of other scopes: the scope may be what is wrong
+            known.lower(): f"'{known}' (of {registry.scope})"
+            for registry in [*reversed(searched), named.get(scope, self)]
+            for known in registry.module_dict
+        }
+        near = get_close_matches(name.lower(), owners, cutoff=0.6)
+        hint = ('No registered name is near to it: see that the module which '
+                "registers it is imported, e.g. by the config's "
+                '`custom_imports`.')
         if near:
-            hint = 'Did you mean ' + ' or '.join(
-                f"'{known}' (of {owners[known]})" for known in near) + '?'
-        else:
-            hint = ('No registered name is near to it: see that the module '
-                    "which registers it is imported, e.g. by the config's "
-                    '`custom_imports`.')
-        scopes = ', '.join(registry.scope for registry in searched)
+            hint = f'Did you mean {" or ".join(owners[x] for x in near)}?'
+        scopes = scope or ', '.join(registry.scope for registry in searched)
         return (f"'{key}' is not in the {self.name} registry of {scopes}. "
                 f'{hint}')
-
-    def _reachable(self) -> list[_Registry]:
-        """This registry and all above it: where a bare name is looked up."""
-        chain: list[_Registry] = [self]
-        while chain[-1].parent is not None:
-            chain.append(chain[-1].parent)
-        return chain
-
-
-def _nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names most similar to a name, nearest first, in any case."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    near = get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
-    return [by_lower[lower] for lower in near]
 
 
 def _child(parent: _Registry, *locations: str) -> Registry:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     """What an error says, without what its library recommends below it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].strip()

@@ -9,7 +9,6 @@ admitted here, while such a file is read. Nothing else becomes loadable.
 
 import contextlib
 import json
-import pickle
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -105,12 +104,8 @@ def read_weights(path: str | Path,
             return torch.load(
                 file, map_location=map_location, weights_only=False)
         return _load_plain(file, map_location, admit)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # zip, pickle and safetensors have their own
         raise ValueError(refusal(path, error, if_trusted)) from error
-    except Exception as error:  # zip, safetensors and torch have their own
-        raise ValueError(
-            f"The weights '{path}' cannot be read ({first_line(error)}): they "
-            'may be cut off; get them again.') from error
 
 
 def refusal(path: str | Path,
@@ -119,9 +114,14 @@ def refusal(path: str | Path,
     """The message for a file that would run code, or is damaged."""
     asked = re.search(r"(?:GLOBAL|Unsupported class|asks for) '?([\w.]+)",
                       str(error))
-    reason = f"it asks for '{asked[1]}'" if asked else first_line(error)
-    return (f"The weights '{path}' hold more than plain data, or are damaged "
-            f'({reason}). Such a file can run any code. If you trust its '
+    if asked is None:
+        # PyTorch puts advice before its reason: to try without weights_only.
+        reason = str(error).partition('WeightsUnpickler error: ')[2]
+        return (f"The weights '{path}' cannot be read "
+                f'({first_line(reason or error)}): they are damaged, cut off '
+                'or no weights at all; get them again.')
+    return (f"The weights '{path}' hold more than plain data (it asks for "
+            f"'{asked[1]}'). Such a file can run any code. If you trust its "
             f'source, {if_trusted}.')
 
 
@@ -188,7 +188,7 @@ def _load_plain(file: Path, map_location: Any, admit: Sequence[type]) -> Any:
 
 
 def _is_strict() -> bool:
-    """Whether ``weights_only`` can be told of further plain data by name."""
+    """Whether ``weights_only`` can be given further plain data by name."""
     return digit_version(torch.__version__) >= digit_version('2.6.0')
 
 

@@ -11,6 +11,7 @@ from mmrefseg.models.language_encoders import (BertLanguageEncoder, bert,
                                                sentence_tokenizer)
 from mmrefseg.models.language_encoders.bert_files import packaged_vocabularies
 from mmrefseg.registry import MODELS
+from mmrefseg.structures import LanguageFeatures
 
 TEXTS = ['red circle', 'The small star to the left of the blue squares', 'red']
 
@@ -300,6 +301,51 @@ def test_copies(build):
     for other in (copy.deepcopy(encoder),
                   pickle.loads(pickle.dumps(encoder))):
         assert torch.equal(other(TEXTS).words, words)
+
+
+@pytest.mark.parametrize('options', [
+    dict(), dict(pad_to_max=True), dict(frozen=True, cache=True),
+    dict(frozen=True, cache=True, pad_to_max=True)
+])
+class TestPooling:
+    """A sentence as one vector, alone and among longer ones."""
+
+    def test_of_cls(self, build, options):
+        features = build(pooling='cls', **options).eval()(TEXTS)
+        assert torch.equal(features.sentence, features.words[:, 0])
+
+    def test_of_all_tokens(self, build, options):
+        encoder = build(**options).eval()
+        assert encoder.pooling == 'mean'
+        features = encoder(TEXTS)
+        for i, text in enumerate(TEXTS):
+            real = features.words[i, :len(encoder.tokens(text))]
+            torch.testing.assert_close(features.sentence[i], real.mean(dim=0))
+        default = LanguageFeatures(features.words, features.mask)
+        assert torch.equal(features.sentence, default.sentence)
+
+    def test_of_the_last_token(self, build, options):
+        encoder = build(pooling='last', **options).eval()
+        features = encoder(TEXTS)
+        for i, text in enumerate(TEXTS):
+            tokens = encoder.tokens(text)
+            assert tokens[-1] == '[SEP]'
+            assert torch.equal(features.sentence[i],
+                               features.words[i, len(tokens) - 1])
+
+    @pytest.mark.parametrize('pooling', ['cls', 'mean', 'last'])
+    def test_padding_does_not_matter(self, build, options, pooling):
+        encoder = build(pooling=pooling, **options).eval().double()
+        together = encoder(TEXTS).sentence
+        assert together.shape == (3, 16)
+        for i, text in enumerate(TEXTS):
+            torch.testing.assert_close(
+                encoder([text]).sentence[0], together[i], atol=1e-12, rtol=0)
+
+
+def test_unknown_pooling(build):
+    with pytest.raises(ValueError, match="'max' is none of mean, cls, last"):
+        build(pooling='max')
 
 
 class TestCache:

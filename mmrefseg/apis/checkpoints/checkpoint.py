@@ -54,8 +54,7 @@ def read_checkpoint(path: str, *, trusted: bool = False) -> dict:
 
 
 def config_of(checkpoint: Mapping, path: str) -> Config:
-    """The config that a training run, or who published it, noted in a
-    checkpoint.
+    """The config in a checkpoint, which training and publishing leave there.
 
     Args:
         checkpoint (Mapping): As :func:`read_checkpoint` gives it.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Configs that lie in checkpoints as text, read without running them."""
+"""Configs in checkpoints: text that is read without being run."""
 
 import ast
 from typing import Any
@@ -39,32 +39,32 @@ def parse_config_text(text: str) -> Config:
     return Config(values)
 
 
+class _DictCalls(ast.NodeTransformer):
+    """Makes literals of ``dict(a=1)`` and ``dict({'a.b': 1}, c=2)``, as which
+    MMEngine prints dicts."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict':
+            return node
+        keys: list[ast.expr | None] = []
+        values: list[ast.expr] = []
+        for inner in node.args:
+            if not isinstance(inner, ast.Dict):
+                return node
+            keys += inner.keys
+            values += inner.values
+        for keyword in node.keywords:
+            keys.append(ast.Constant(keyword.arg) if keyword.arg else None)
+            values.append(keyword.value)
+        return ast.Dict(keys, values)
+
+
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Dict):
-        keys = [key for key in node.keys if key is not None]
-        if len(keys) < len(node.keys):  # **of another dict
-            raise ValueError(_refusal(node))
-        return {_value(k): _value(x) for k, x in zip(keys, node.values)}
-    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-        kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
-        return kind(_value(item) for item in node.elts)
-    if isinstance(node, ast.Call) and _makes_plain_dict(node):
-        # MMEngine prints keys that are no names as dict({...}).
-        result = _value(node.args[0]) if node.args else {}
-        result.update((keyword.arg, _value(keyword.value))
-                      for keyword in node.keywords)
-        return result
     try:
-        return ast.literal_eval(node)
+        return ast.literal_eval(_DictCalls().visit(node))
     except (ValueError, TypeError):
         raise ValueError(_refusal(node)) from None
-
-
-def _makes_plain_dict(node: ast.Call) -> bool:
-    return (isinstance(node.func, ast.Name) and node.func.id == 'dict'
-            and len(node.args) <= 1
-            and all(isinstance(arg, ast.Dict) for arg in node.args)
-            and all(keyword.arg is not None for keyword in node.keywords))
 
 
 def _refusal(node: ast.AST) -> str:

@@ -7,7 +7,6 @@ They come in two kinds: ``lavt`` holds the segmentor as ``model`` and BERT as
 """
 
 import argparse
-import copy
 import io
 import os.path as osp
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from transformers import BertConfig, BertModel
 from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import name_some, read_weights, write_atomically
 from mmrefseg.fileio.weights import StateDict, without_wrapper
+from mmrefseg.models.language_channels import with_language_channels
 from mmrefseg.models.language_encoders.bert_files import read_architecture
 from mmrefseg.models.meta import meta_device
 from mmrefseg.registry import MODELS
@@ -86,6 +86,13 @@ def convert_lavt_checkpoint(path: str,
         FileNotFoundError: There is no such file.
         ValueError: It is no checkpoint of LAVT, or does not fit the config;
             the message lists the tensors.
+
+    Example:
+        >>> from mmrefseg.apis import convert_lavt_checkpoint
+        >>> report = convert_lavt_checkpoint(
+        ...     'refcoco.pth', 'lavt.pth')  # doctest: +SKIP
+        >>> report.kind, len(report.names)  # doctest: +SKIP
+        ('lavt_one', 658)
     """
     if osp.exists(out) and osp.samefile(path, out):
         raise ValueError(f'{out} is the official checkpoint itself: give '
@@ -230,7 +237,7 @@ def _check_heads(args: argparse.Namespace | None) -> None:
 def _target(config: Config, given: Mapping[str, Any]) -> StateDict:
     """Names and shapes of a config's model. Built without tokenizer, so no
     vocabulary is needed: the file tells how many words it has."""
-    model = copy.deepcopy(config.model)
+    model = dict(config.model)
     encoder = model.pop('language_encoder')
     arch = dict(read_architecture(encoder.get('pretrained')))
     arch.update(encoder.get('arch') or {})
@@ -239,8 +246,8 @@ def _target(config: Config, given: Mapping[str, Any]) -> StateDict:
         arch['vocab_size'] = len(words)
     with scope_of(config), meta_device():
         bert = BertModel(BertConfig(**arch), add_pooling_layer=False)
-        model.backbone.language_channels = bert.config.hidden_size
-        target = MODELS.build(model).state_dict()
+        parts = with_language_channels(model, bert.config.hidden_size)
+        target = MODELS.build(parts).state_dict()
     for name, tensor in bert.state_dict().items():
         target[f'language_encoder.bert.{name}'] = tensor
     return target

@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What the tensors of LAVT are called in its official checkpoints, and how
-they lie there."""
+"""Names and layout of the tensors in LAVT's official checkpoints."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,19 +8,13 @@ import torch
 from torch import Tensor
 
 from mmrefseg.fileio import CheckpointAdapter
-from mmrefseg.models.backbones.swin_weights import merging_order
+from mmrefseg.models.backbones.swin_weights import (MICROSOFT_NAMES,
+                                                    merging_order)
 
 BERT = 'text_encoder.'
 
-# Parts of our names and of LAVT's.
-_SWIN = (
-    ('patch_embed.projection.', 'patch_embed.proj.'),
-    ('backbone.stages.', 'backbone.layers.'),
-    ('.attn.w_msa.', '.attn.'),
-    ('.ffn.layers.0.0.', '.mlp.fc1.'),
-    ('.ffn.layers.1.', '.mlp.fc2.'),
-)
-_BESIDE_SWIN = {
+# Parts of our names and of LAVT's; its Swin is Microsoft's.
+_FUSION = {
     'fusions.visual_branch': 'fusion.vis_project.0',
     'fusions.word_key': 'fusion.image_lang_att.f_key.0',
     'fusions.visual_query': 'fusion.image_lang_att.f_query.0',
@@ -52,8 +45,8 @@ def official_name(name: str) -> str:
         ValueError: LAVT has no such tensor.
     """
     part = _LISTS.fullmatch(name)
-    if part and f'{part[1]}.{part[3]}' in _BESIDE_SWIN:
-        theirs = _BESIDE_SWIN[f'{part[1]}.{part[3]}']
+    if part and f'{part[1]}.{part[3]}' in _FUSION:
+        theirs = _FUSION[f'{part[1]}.{part[3]}']
         return f'backbone.layers.{part[2]}.{theirs}.{part[4]}'
     part = _DECODER.fullmatch(name)
     if part:
@@ -66,7 +59,7 @@ def official_name(name: str) -> str:
     if not re.match(r'backbone\.(patch_embed|stages|norm\d)\.', name):
         raise ValueError(f"the config is none of LAVT: its '{name}' has no "
                          'place in an official checkpoint.')
-    for ours, theirs in _SWIN:
+    for theirs, ours in reversed(MICROSOFT_NAMES):
         name = name.replace(ours, theirs)
     return name
 

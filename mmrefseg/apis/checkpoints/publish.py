@@ -72,7 +72,15 @@ def publish_model(checkpoint: str,
 
     Raises:
         FileNotFoundError: A file is not there.
-        ValueError: The checkpoint does not fit the config, or tells none.
+        ValueError: The checkpoint does not fit the config, or has none.
+
+    Example:
+        >>> from mmrefseg.apis import publish_model
+        >>> from mmrefseg.apis.checkpoints.model_zoo import find_model
+        >>> config, weights = find_model('mpg-lqgnet_nano')
+        >>> published = publish_model(weights, 'mine', half=True)
+        >>> published['config'], published['dtype'], published['params']
+        ('config.py', 'float16', 2912523)
     """
     content = read_checkpoint(checkpoint, trusted=trusted)
     cfg: Config = (

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Files of weights that say themselves what they are.
+"""Files of weights with config, metrics and a checksum inside.
 
 Beside the tensors lies plain data, ``meta``: ``cfg`` (the text of the whole
 config), ``dataset_meta``, and ``published`` (name, what was measured, ...,
@@ -72,8 +72,8 @@ def check_digest(content: Mapping[str, Any], path: str) -> None:
     published = meta.get('published') if isinstance(meta, Mapping) else None
     if not isinstance(published, Mapping):
         return
-    said = published.get('tensors_sha256')
-    if said and tensors_digest(content['state_dict']) != said:
+    expected = published.get('tensors_sha256')
+    if expected and tensors_digest(content['state_dict']) != expected:
         raise ValueError(
             f'The weights in {path} are not those that were published (their '
             'checksum differs from the one in the file): get the file again.')

@@ -19,12 +19,14 @@ from torch.nn import functional as F
 from mmrefseg.fileio import CheckpointAdapter, name_some, read_weights
 from mmrefseg.fileio.weights import StateDict, find_state_dict
 
-_MICROSOFT_NAMES = (
-    (re.compile(r'^layers\.'), 'stages.'),
-    (re.compile(r'^patch_embed\.proj\.'), 'patch_embed.projection.'),
-    (re.compile(r'\.attn\.'), '.attn.w_msa.'),
-    (re.compile(r'\.mlp\.fc1\.'), '.ffn.layers.0.0.'),
-    (re.compile(r'\.mlp\.fc2\.'), '.ffn.layers.1.'),
+# Parts of Microsoft's names and of mmseg's; to be replaced in this order, and
+# in the other one on the way back.
+MICROSOFT_NAMES = (
+    ('layers.', 'stages.'),
+    ('patch_embed.proj.', 'patch_embed.projection.'),
+    ('.attn.', '.attn.w_msa.'),
+    ('.mlp.fc1.', '.ffn.layers.0.0.'),
+    ('.mlp.fc2.', '.ffn.layers.1.'),
 )
 # Computed from the sizes, not learned.
 _COMPUTED = ('relative_position_index', 'attn_mask')
@@ -114,8 +116,8 @@ class MicrosoftSwin(CheckpointAdapter):
             return None
         if '.downsample.' in name and tensor.shape[-1] % 4 == 0:
             tensor = tensor[..., merging_order(tensor.shape[-1])]
-        for pattern, replacement in _MICROSOFT_NAMES:
-            name = pattern.sub(replacement, name)
+        for theirs, ours in MICROSOFT_NAMES:
+            name = name.replace(theirs, ours)
         return name, tensor
 
 

@@ -68,7 +68,7 @@ class BertLanguageEncoder(BaseModule):
             Defaults to True.
         with_cp (bool): Recompute the layers in the backward pass to save
             memory. Defaults to False.
-        cache (bool): Keep the features of every sentence seen, for a frozen
+        cache (bool): Keep the features of every sentence, for a frozen
             encoder: ``4 * T * C_l`` bytes each. They are computed in the
             precision of the weights, also in autocast. Defaults to False.
         pooling (str): How a sentence becomes one vector: 'mean' of its

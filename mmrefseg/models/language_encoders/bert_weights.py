@@ -63,8 +63,8 @@ def read_bert_weights(pretrained: str) -> StateDict:
 def load_bert_weights(bert: BertModel, pretrained: str) -> None:
     """Load the weights of a folder or hub name into a BERT.
 
-    Heads are left out. Layers that the file has beyond those of ``bert`` are
-    left out too, and named in the log.
+    Heads are ignored, and so are layers that the file has beyond those of
+    ``bert``, which are named in the log.
 
     Args:
         bert (BertModel): The model, without pooler.

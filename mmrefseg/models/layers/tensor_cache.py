@@ -38,13 +38,9 @@ def cached_tensor(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
         >>> ramp(3, torch.device('cpu')) is ramp(3, torch.device('cpu'))
         True
     """
-
-    def make_plain(*args: Hashable, **kwargs: Hashable) -> Tensor:
-        # A tensor born in inference mode could not take part in training.
-        with torch.inference_mode(False), torch.no_grad():
-            return make(*args, **kwargs)
-
-    kept = functools.lru_cache(maxsize=64)(make_plain)
+    # A tensor born in inference mode could not take part in training.
+    plain = torch.inference_mode(False)(torch.no_grad()(make))
+    kept = functools.lru_cache(maxsize=64)(plain)
 
     @functools.wraps(make)
     def get(*args: Hashable, **kwargs: Hashable) -> Tensor:
