@@ -120,7 +120,7 @@ def test_a_model_that_predicts_existence(call, tmp_path, capsys):
     ((str(SCENE), 'star', '--model', 'what'),
      "error: There is no model 'what'"),
     ((str(SCENE), 'star', '--model', 'MODEL', '--weights', 'no.pth'),
-     'error: There is no checkpoint no.pth'),
+     "error: The weights 'no.pth' do not exist"),
 ])
 def test_errors_are_one_sentence(call, model, arguments, message):
     arguments = [model if x == 'MODEL' else x for x in arguments]
