@@ -60,11 +60,7 @@ def sample_name(data_sample: BaseDataElement, prefix: str = '') -> str:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """Write a file atomically, from any thread.
-
-    Raises:
-        OSError: It cannot be written; the message names it.
-    """
+    """Write a file atomically, from any thread; an OSError names it."""
     with _WRITING:
         write_atomically(path, data)
 

@@ -19,9 +19,8 @@ from .panels import draw_color_bar, draw_heat_map, draw_panels, hstack, vstack
 @VISUALIZERS.register_module()
 class RefSegVisualizer(Visualizer):
     """Draws a sentence and its referent: the sentence in a banner, the mask
-    predicted tinted and outlined, the true mask as a dashed outline, and,
-    where the sample carries them, the mask prior and the attention of each
-    word.
+    predicted tinted and outlined, the true mask as a dashed outline; where
+    the sample has them, the mask prior and the attention of each word.
 
     Pictures go to the ``vis_backends`` (``LocalVisBackend``,
     ``TensorboardVisBackend``, ...) under names that hold the image and the

@@ -32,7 +32,7 @@ def draw_dataset_item(item: dict, bgr: bool = True) -> np.ndarray:
         image[..., ::-1] if bgr else image,
         mask,
         data_sample.metainfo.get('text', ''),
-        alpha=0.15,  # sentences speak of colours: let them be seen
+        alpha=0.15,  # sentences speak of colours: keep them visible
         legend=False)
 
 
@@ -58,8 +58,8 @@ def browse_dataset(dataset: BaseDataset,
     """
     indices = spread(len(dataset), num, seed)
     if not indices:
-        raise ValueError('There is nothing to draw: the dataset is empty or '
-                         f'no sample was asked for (num={num}).')
+        raise ValueError('There is nothing to draw: the dataset is empty, or '
+                         f'num={num}.')
     files: list[str] = []
     thumbs: list[tuple[str, np.ndarray]] = []
     for index in indices:

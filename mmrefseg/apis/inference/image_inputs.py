@@ -263,7 +263,7 @@ def _pixels_of(image: Image.Image, name: str, exif: bool) -> np.ndarray:
 
 
 def read_orientation(content: bytes) -> int:
-    """EXIF orientation of an image file, 1 (upright, or not said) to 8."""
+    """EXIF orientation of an image file, 1 (upright, or none) to 8."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             value = image.getexif().get(ORIENTATION, 1)

@@ -113,14 +113,8 @@ class InferencePipeline:
 
 
 def find_test_pipeline(config: Config) -> list[dict]:
-    """The test pipeline of a config.
-
-    Args:
-        config (Config): With ``test_dataloader`` (whose dataset may be
-            wrapped) or ``test_pipeline``.
-
-    Returns:
-        list[dict]: Configs of transforms.
+    """The transforms of a config's test pipeline: that of its
+    ``test_dataloader``, whose dataset may be wrapped, or ``test_pipeline``.
 
     Raises:
         ValueError: There is none.

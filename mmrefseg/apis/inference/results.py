@@ -36,15 +36,8 @@ def describe_prediction(sample: BaseDataElement) -> dict[str, Any]:
 
 
 def box_of(mask: np.ndarray) -> list[int] | None:
-    """The box around a mask.
-
-    Args:
-        mask (np.ndarray): ``H x W``, bool.
-
-    Returns:
-        list[int] | None: ``[x0, y0, x1, y1]`` in pixels, ``x1`` and ``y1``
-        just beyond the mask; None if it is empty.
-    """
+    """The box around a mask (``H x W``, bool): ``[x0, y0, x1, y1]`` in
+    pixels, the last two just beyond the mask; None if it is empty."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return None

@@ -275,9 +275,9 @@ class TestPredictions:
 
     def test_sentences_share_what_does_not_depend_on_them(
             self, inferencer, two_photos):
-        seen = []
+        sizes = []
         handle = inferencer.model.backbone.patch_embed.register_forward_hook(
-            lambda module, args, output: seen.append(len(args[0])))
+            lambda module, args, output: sizes.append(len(args[0])))
         prepared = []
         load = inferencer.pipeline.loader.transform
 
@@ -288,10 +288,10 @@ class TestPredictions:
         inferencer.pipeline.loader.transform = count
         try:
             inferencer(two_photos, [SENTENCES] * 2)
-            assert seen == [2]  # two images, three sentences each
-            seen.clear()
+            assert sizes == [2]  # two images, three sentences each
+            sizes.clear()
             inferencer(two_photos[0], SENTENCES, batch_size=2)
-            assert seen == [1]  # though its sentences span two batches
+            assert sizes == [1]  # though its sentences span two batches
             assert prepared == [*two_photos, two_photos[0]]
         finally:
             handle.remove()
@@ -381,13 +381,13 @@ class TestImagesAndTexts:
 
     def test_an_address_is_read_once(self, inferencer, photo, monkeypatch):
         content = Path(photo).read_bytes()
-        asked = []
+        fetched = []
         monkeypatch.setattr(
             'mmengine.fileio.get', lambda path, backend_args=None:
-            asked.append(path) or content)
+            fetched.append(path) or content)
         address = 'https://example.org/a.png'
         [[own]] = inferencer(address, 'star')['predictions']
-        assert asked == [address]
+        assert fetched == [address]
         [[same]] = inferencer(cv2.imread(photo), 'star')['predictions']
         np.testing.assert_array_equal(own['mask'], same['mask'])
 
@@ -551,7 +551,7 @@ class TestPictures:
         below = picture[-100:].reshape(-1, 3).mean(axis=0)
         assert below[0] > 190 and below[1:].max() < 10
 
-    def test_datasamples_carry_what_was_asked_for(self, inferencer, photo,
+    def test_datasamples_carry_what_was_fetched_for(self, inferencer, photo,
                                                   tmp_path):
         [[sample]] = inferencer(
             photo,
