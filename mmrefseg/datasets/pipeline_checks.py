@@ -11,8 +11,9 @@ from .transforms import LoadRefMask
 
 # By name, because they come from many packages. What only changes colours or
 # the scale is not among them.
-_MOVING = re.compile('Flip|Crop|Rotat|Rot90|Mosaic|Mix|Affine|RandomShift|'
-                     'Shear|Translate|Perspective|Transpose|CopyPaste')
+_MOVING = re.compile('Flip|Crop|Rotate|Rotation|Rot90|Mosaic|Mix|Affine|'
+                     'RandomShift|Shear|Translate|Perspective|Transpose|'
+                     'CopyPaste')
 # Where transforms keep others: mmcv's wrappers, TestTimeAug, mmseg's Albu.
 _INNER = ('transforms', 'subroutines', 'aug')
 

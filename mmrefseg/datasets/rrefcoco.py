@@ -23,6 +23,10 @@ class RRefCOCODataset(RefCOCODataset):
     Raises:
         FileNotFoundError: See :class:`RefCOCODataset`.
         ValueError: See there; also where ``exist`` is neither true nor false.
+
+    Example:
+        >>> config = dict(type='RRefCOCODataset', split='val', split_by='unc',
+        ...               data_root='data/coco/rrefcoco')
     """
 
     refs_names = ('refs({}).p', 'refs({}).json')

@@ -56,11 +56,6 @@ def score(areas: Sequence[tuple[int, int]],
 
     Returns:
         dict[str, float]: 'oIoU', 'mIoU' and, per threshold, e.g. 'P0.5'.
-
-    Example:
-        >>> from mmrefseg.evaluation.scores import score
-        >>> score([(4, 4), (0, 12)], thresholds=(0.5, ), compare='>=')
-        {'oIoU': 25.0, 'mIoU': 50.0, 'P0.5': 50.0}
     """
     total = len(areas)
     out = dict(

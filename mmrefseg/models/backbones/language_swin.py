@@ -68,6 +68,11 @@ class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
 
     Raises:
         ValueError: ``frozen_last_gate`` is asked for without a gate.
+
+    Example:
+        >>> from mmrefseg.models import LanguageSwinTransformer
+        >>> backbone = LanguageSwinTransformer(
+        ...     language_channels=16, fusion=dict(type='BSAM'))
     """
 
     def __init__(self,
