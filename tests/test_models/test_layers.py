@@ -4,6 +4,7 @@
 import pytest
 import torch
 from torch import nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch._subclasses import FakeTensorMode
 
 from mmrefseg.models.layers import coordinates, sine_position_2d
@@ -57,6 +58,7 @@ WAYS = {
         module, backend='eager')(x),
     'torch.func': lambda module, x: torch.func.grad(
         lambda x: module(x).sum())(x),
+    'functionalize': lambda module, x: torch.func.functionalize(module)(x),
     'vmap': lambda module, x: torch.func.vmap(module)(x[None]),
 }
 
@@ -74,6 +76,7 @@ def test_tracing_leaves_nothing_behind(function, arguments, way):
     assert type(eager) is torch.Tensor
     kept = function(*module.arguments)
     assert type(kept) is torch.Tensor and torch.equal(eager, kept)
+    assert not is_functorch_wrapped_tensor(kept)
     assert function(*module.arguments) is kept
     assert torch.isfinite(kept).all()  # has numbers
     traced = WAYS[way](module, x)
