@@ -45,9 +45,6 @@ class AutocastOptimWrapper(OptimWrapper):
         ...     loss = model(torch.ones(4, 2)).sum()
         >>> loss.dtype
         torch.bfloat16
-        >>> wrapper.update_params(loss)
-        >>> model.weight.dtype
-        torch.float32
     """
 
     def __init__(self,
