@@ -40,4 +40,6 @@ def cached_tensor(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return make(*args, **kwargs)
         return kept(*args, **kwargs)
 
+    vars(get).update(
+        cache_clear=kept.cache_clear, cache_info=kept.cache_info)
     return get
