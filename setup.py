@@ -7,6 +7,7 @@ everything else stand in ``pyproject.toml``.
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from setuptools import setup
@@ -39,15 +40,24 @@ class BuildWithMim(build_py):
 
     def run(self) -> None:
         super().run()
-        # An editable install is served from the source tree.
-        editable = getattr(self, 'editable_mode', False)
-        package = ROOT if editable else Path(self.build_lib)
-        mim = package / 'mmrefseg' / '.mim'
+        if not getattr(self, 'editable_mode', False):
+            self._fill(Path(self.build_lib), copy)
+            return
+        # An editable install is served from the source tree, where edits
+        # count. openmim looks beside the installed metadata instead, and
+        # finds what the package had when it was installed.
+        self._fill(ROOT, link)
+        install = self.get_finalized_command('install')
+        self._fill(Path(install.install_lib), copy)
+
+    @staticmethod
+    def _fill(folder: Path, put: Callable[[Path, Path], None]) -> None:
+        mim = folder / 'mmrefseg' / '.mim'
         # What an earlier build left there may have been deleted since.
         shutil.rmtree(mim, ignore_errors=True)
         mim.mkdir(parents=True)
         for name in SHIPPED:
-            (link if editable else copy)(ROOT / name, mim / name)
+            put(ROOT / name, mim / name)
 
 
 setup(cmdclass={'build_py': BuildWithMim})

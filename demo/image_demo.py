@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Segment what sentences mean in an image of your own.
+"""Masks of what sentences refer to in an image of your own.
 
 Usage:
     python demo/image_demo.py IMAGE "sentence" ["sentence" ...]
@@ -17,7 +17,7 @@ from mmrefseg.apis.inference.image_inputs import list_images
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Segment what sentences mean in an image.')
+        description='Segment what sentences refer to in an image.')
     parser.add_argument('image', help='an image, or a folder of images')
     parser.add_argument(
         'texts',
@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         '--model',
         default='mpg-lqgnet_nano',
         help='a name, a config file, or a folder of a published model '
-        '(default: %(default)s, whose weights are in the box)')
+        '(default: %(default)s, which is packaged with its weights)')
     parser.add_argument(
         '--weights', help='a checkpoint, for a model without its own')
     parser.add_argument('--device', help='e.g. cpu or cuda:0')
@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--words',
         action='store_true',
-        help='draw below the picture where each word looks')
+        help='draw the attention of each word below the picture')
     parser.add_argument(
         '--masks',
         action='store_true',
@@ -63,7 +63,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def segment(args: argparse.Namespace) -> PrettyTable:
-    """Run the model and say what it found."""
+    """Run the model and tabulate its results."""
     images = list_images(args.image)
     inferencer = RefSegInferencer(
         args.model, args.weights, args.device, exif=not args.as_stored)
@@ -80,7 +80,7 @@ def segment(args: argparse.Namespace) -> PrettyTable:
     table = PrettyTable()
     table.add_column('sentence', [x['text'] for x in predictions])
     if 'existence_score' in predictions[0]:
-        table.add_column('is there',
+        table.add_column('existence',
                          [f'{x["existence_score"]:.2f}' for x in predictions])
     table.add_column('score', [f'{x["score"]:.2f}' for x in predictions])
     table.add_column('area',

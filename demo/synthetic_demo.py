@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Trains a small MPG-LQGNet from scratch on synthetic scenes, tests it, and
-draws what it sees: the main path of the package in one command.
+draws its masks: the main path of the package in one command.
 
 Example:
     python demo/synthetic_demo.py
@@ -11,15 +11,17 @@ import os.path as osp
 import time
 
 import mmcv
+import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from prettytable import PrettyTable
 
+from mmrefseg.engine.options import merge_options
+from mmrefseg.engine.work_dir import lock_work_dir
 from mmrefseg.synthetic import make_synthetic_refs
 from mmrefseg.visualization import draw_panels
-from mmrefseg.visualization.browse import spread
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 CONFIG = osp.join(
@@ -46,7 +48,7 @@ def load_config(args: argparse.Namespace) -> Config:
     for name in ('train', 'val', 'test'):
         cfg[f'{name}_dataloader'].dataset.data_root = args.data_root
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     return cfg
 
 
@@ -72,7 +74,7 @@ def draw_overview(runner: Runner, path: str, num: int = 12) -> None:
     dataset = runner.test_loop.dataloader.dataset
     runner.model.eval()
     panels = []
-    for index in spread(len(dataset), num):
+    for index in np.linspace(0, len(dataset) - 1, num).astype(int):
         item = dataset[index]
         sample = runner.model.test_step(pseudo_collate([item]))[0]
         image = mmcv.imread(sample.metainfo['img_path'], channel_order='rgb')
@@ -89,6 +91,7 @@ def main() -> None:
     # the test below would repeat the validation of the last iteration
     cfg.train_cfg.val_begin = cfg.train_cfg.max_iters + 1
 
+    lock_work_dir(cfg.work_dir)
     runner = Runner.from_cfg(cfg)
     start = time.perf_counter()
     runner.train()
@@ -117,7 +120,7 @@ def main() -> None:
           ('reads its sentences.' if reads else 'hardly reads.'))
     print(f'Pictures: {overview} and\n'
           f'  {osp.join(runner.log_dir, "vis_data", "vis_image")}')
-    print('Your own sentence, with the model that comes with the package:\n'
+    print('Your own sentence, with the model that the package ships:\n'
           '  python demo/image_demo.py demo/scene.png '
           '"the star to the left of the blue square"')
 

@@ -273,3 +273,49 @@ def test_there_are_configs():
 ])
 def test_names_without_batch_or_size_are_noticed(wrong):
     assert not NAME.fullmatch(wrong)
+
+
+@pytest.mark.parametrize('iterations', [400, 10000])
+def test_schedules_of_other_lengths(iterations):
+    """Five percent of warm-up, then a cosine to 0, over all iterations."""
+    cfg = _load(f'mpg_lqgnet/mpg-lqgnet_nano_1xb32-{iterations}it_synthetic-'
+                '128x128.py')
+    assert cfg.train_cfg.max_iters == iterations
+    warm_up = iterations // 20
+    assert cfg.param_scheduler == [
+        dict(
+            type='LinearLR',
+            start_factor=0.02,
+            by_epoch=False,
+            begin=0,
+            end=warm_up),
+        dict(
+            type='CosineAnnealingLR',
+            eta_min=0.,
+            by_epoch=False,
+            begin=warm_up,
+            end=iterations)
+    ]
+
+
+def test_the_schedule_of_lavt():
+    cfg = _load('lavt/lavt_swin-b_8xb4-40e_refcoco-480x480.py')
+    assert cfg.train_cfg.max_epochs == 40
+    assert cfg.optim_wrapper.to_dict() == dict(
+        type='OptimWrapper',
+        constructor='RefSegOptimWrapperConstructor',
+        optimizer=dict(type='AdamW', lr=5e-5, weight_decay=0.01),
+        paramwise_cfg=dict(norm_decay_mult=dict(backbone=0.)))
+    assert cfg.param_scheduler == [
+        dict(
+            type='PolyLR',
+            power=0.9,
+            eta_min=0.,
+            begin=0,
+            end=40,
+            by_epoch=True,
+            convert_to_iter_based=True)
+    ]
+    # The one that it inherits from is as it was.
+    cfg = _load('mpg_lqgnet/mpg-lqgnet_swin-b_1xb8-35e_refcoco-448x448.py')
+    assert cfg.param_scheduler[0].end == cfg.train_cfg.max_epochs == 35

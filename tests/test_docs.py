@@ -18,7 +18,7 @@ LINK = re.compile(r'\]\(([^)\s]+)\)')
 # `tools/train.py`, configs/.../x.py: a path into the repository as people
 # write it in prose and in commands; one with <...>, * or {} stands for many.
 PATH = re.compile(
-    r'(?<![\w./:-])((?:tools|configs|mmrefseg|demo|tests|docs)/[\w./-]*\w)'
+    r'(?<![\w./:-])((?:tools|configs|mmrefseg|demo|tests|docs|projects)/[\w./-]*\w)'
     r'(?![\w*<{/-])')
 HEADING = re.compile(r'^#+ +(.*)$', re.MULTILINE)
 

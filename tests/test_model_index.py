@@ -7,7 +7,7 @@ import pytest
 import yaml
 from mmengine.config import Config
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.apis.checkpoints.model_zoo import find_model, packaged_models
 
 ROOT = Path(__file__).parents[1]
 METAFILES = sorted((ROOT / 'configs').glob('*/metafile.yml'))
@@ -49,6 +49,20 @@ def test_the_page_of_a_method_links_every_config(path):
         if f']({config.name})' not in page
     ]
     assert not missing
+
+
+def test_the_packaged_model_is_found_under_both_names():
+    """MIM asks for ``Weights``; the alias is the name of the package's."""
+    models = [
+        model for path in METAFILES
+        for model in yaml.safe_load(path.read_text())['Models']
+    ]
+    with_weights = [model for model in models if 'Weights' in model]
+    assert [model['Alias'] for model in with_weights] == packaged_models()
+    for model in with_weights:
+        assert (ROOT / model['Weights']).is_file()
+        assert find_model(model['Name']).weights == str(
+            ROOT / model['Weights'])
 
 
 def test_there_is_a_method():

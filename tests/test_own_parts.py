@@ -106,7 +106,7 @@ def test_new_parts_are_in_and_learn(weights):
 
 def test_own_sentence(monkeypatch):
     if 'mpg-lqgnet_nano' not in packaged_models():
-        pytest.skip('no model is in the box')
+        pytest.skip('no model is packaged')
     text = (ROOT / 'README.md').read_text()
     [block] = re.findall(r'^```python\n(from mmrefseg.apis .*?)^```$', text,
                          re.DOTALL | re.M)

@@ -43,11 +43,8 @@ def run_python(code, *, cwd, path):
     return done
 
 
-@pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy so that nothing is left in the tree."""
-    folder = tmp_path_factory.mktemp('wheel')
-    source = folder / 'source'
+def copy_sources(source):
+    """Copy what is built, so that nothing is left in the tree."""
     source.mkdir()
     for name in ('mmrefseg', 'configs', 'tools'):
         shutil.copytree(
@@ -57,6 +54,14 @@ def wheel(tmp_path_factory):
     for name in ('pyproject.toml', 'setup.py', 'setup.cfg', 'MANIFEST.in',
                  'README.md', 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / name, source / name)
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """The wheel."""
+    folder = tmp_path_factory.mktemp('wheel')
+    source = folder / 'source'
+    copy_sources(source)
     subprocess.run([
         sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-index',
         '--no-build-isolation', '-w', folder, source
@@ -89,6 +94,55 @@ def tracked(folder, pattern='*'):
         if path.is_file() and '__pycache__' not in path.parts
         and '.mim' not in path.parts
     }
+
+
+@pytest.fixture(scope='module')
+def editable(tmp_path_factory):
+    """A copy of the repository, and a folder into which it was installed so
+    that edits count."""
+    folder = tmp_path_factory.mktemp('editable')
+    source, target = folder / 'source', folder / 'site'
+    copy_sources(source)
+    build = f"""
+import pathlib, zipfile
+from setuptools import build_meta
+wheel = build_meta.build_editable({str(folder)!r})
+zipfile.ZipFile(pathlib.Path({str(folder)!r}) / wheel).extractall(
+    {str(target)!r})
+"""
+    run_python(build, cwd=source, path=source)
+    return source, target
+
+
+class TestEditable:
+
+    def test_mim_finds_the_model_index(self, editable):
+        """As openmim does: in the folder of the package beside its metadata;
+        the checkout is on the path."""
+        model_index = editable[1] / 'mmrefseg' / '.mim' / 'model-index.yml'
+        assert next(editable[1].glob('mmrefseg-*.dist-info')).is_dir()
+        methods = yaml.safe_load(model_index.read_text())['Import']
+        assert methods == yaml.safe_load(
+            (ROOT / 'model-index.yml').read_text())['Import']
+        for method in methods:
+            content = yaml.safe_load((model_index.parent / method).read_text())
+            for model in content['Models']:
+                assert (model_index.parent / model['Config']).is_file()
+
+    def test_that_folder_hides_no_module(self, editable, tmp_path):
+        source, target = editable
+        code = f"""
+import site, sys
+site.addsitedir({str(target)!r})
+import mmrefseg.version
+print(mmrefseg.version.__file__)
+"""
+        done = run_python(code, cwd=tmp_path, path=tmp_path)
+        assert done.stdout.strip() == str(source / 'mmrefseg' / 'version.py')
+
+    def test_configs_are_those_of_the_checkout(self, editable):
+        configs = editable[0] / 'mmrefseg' / '.mim' / 'configs'
+        assert configs.resolve() == editable[0] / 'configs'
 
 
 class TestWheel:
@@ -206,7 +260,7 @@ for name in registry.__all__:
     def test_every_python_file_names_the_licence(self):
         line = '# Licensed under the Apache License, Version 2.0.'
         files = [ROOT / 'setup.py']
-        for folder in ('mmrefseg', 'tools', 'tests', 'demo'):
+        for folder in ('mmrefseg', 'tools', 'tests', 'demo', 'projects'):
             files += [ROOT / name for name in tracked(folder, '*.py')]
         assert len(files) > 20
         assert [

@@ -10,9 +10,10 @@ Usage:
 
 import argparse
 
+from command_options import (check_checkpoint, draw_predictions,
+                             dump_predictions)
 from mmengine.config import DictAction
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.engine import launch
 
 
@@ -70,17 +71,17 @@ def main() -> None:
         options=args.cfg_options,
         work_dir=args.work_dir,
         launcher=args.launcher)
-    launch.check_checkpoint(args.checkpoint)
+    check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.show or args.show_dir:
-        launch.draw_predictions(
+        draw_predictions(
             cfg,
             show=args.show,
             show_dir=args.show_dir,
             wait_time=args.wait_time)
     if args.out:
-        launch.dump_predictions(cfg, args.out)
+        dump_predictions(cfg, args.out)
     launch.build_runner(cfg).test()
     launch.leave_distributed()
 

@@ -8,10 +8,11 @@ Usage:
 
 import argparse
 
+from command_options import enable_amp, enable_auto_scale_lr, set_resume
 from mmengine.config import DictAction
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
 from mmrefseg.engine import launch
+from mmrefseg.engine.work_dir import lock_work_dir
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,10 +67,11 @@ def main() -> None:
         work_dir=args.work_dir,
         launcher=args.launcher)
     if args.amp:
-        launch.enable_amp(cfg)
+        enable_amp(cfg)
     if args.auto_scale_lr:
-        launch.enable_auto_scale_lr(cfg)
-    launch.set_resume(cfg, args.resume)
+        enable_auto_scale_lr(cfg)
+    set_resume(cfg, args.resume)
+    lock_work_dir(cfg.work_dir, args.launcher)
     launch.build_runner(cfg).train()
     launch.leave_distributed()
 

@@ -10,17 +10,7 @@ val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = dict(dataset=dict(data_root=data_root))
 max_iters = 10000
 train_cfg = dict(max_iters=max_iters, val_interval=2500)
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.02,
-        by_epoch=False,
-        begin=0,
-        end=max_iters // 20),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0.,
-        by_epoch=False,
-        begin=max_iters // 20,
-        end=max_iters)
-]
+# the inherited warm-up and cosine, over these iterations
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = param_scheduler[1].begin = max_iters // 20
+param_scheduler[1].end = max_iters

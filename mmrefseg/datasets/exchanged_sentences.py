@@ -1,5 +1,4 @@
 # Licensed under the Apache License, Version 2.0.
-
 from mmengine.dataset import BaseDataset
 
 from mmrefseg.registry import DATASETS
@@ -21,9 +20,9 @@ class ExchangedSentences:
         ValueError: No image has two refs.
 
     Example:
-        >>> test_dataloader = dict(dataset=dict(
-        ...     _delete_=True, type='ExchangedSentences',
-        ...     dataset=_base_.test_dataloader.dataset))
+        >>> val = dict(type='RefCOCODataset', split='val', split_by='unc')
+        >>> test_dataloader = dict(
+        ...     dataset=dict(type='ExchangedSentences', dataset=val))
     """
 
     def __init__(self, *, dataset: dict | BaseDataset) -> None:

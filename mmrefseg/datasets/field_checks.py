@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
-"""What the values in annotation files may be.
+"""Checks of the values in annotation files.
 
-Pickles and JSON hold anything. What gets past these checks can be compared,
+Pickles and JSON hold anything. What passes these checks can be compared,
 hashed, printed, pickled and opened, so that nothing further on stumbles.
 """
 

@@ -30,6 +30,10 @@ class GRefCOCODataset(RefCOCODataset):
         FileNotFoundError: See :class:`RefCOCODataset`.
         ValueError: See there; also where ``ann_id`` is none of the above, or
             ``no_target`` of the ref contradicts it.
+
+    Example:
+        >>> config = dict(type='GRefCOCODataset', split='val', split_by='unc',
+        ...               data_root='data/coco/grefcoco')
     """
 
     refs_names = ('grefs({}).json', 'grefs({}).p')

@@ -30,10 +30,11 @@ class JSONLinesRefDataset(BaseRefDataset):
     ``data_prefix.mask_path``), or ``segmentation`` in COCO's format, polygons
     or run lengths. A mask file with several values needs ``mask_value`` or
     ``mask_threshold``, which say what the object is, see
-    :func:`~mmrefseg.fileio.mask_images.read_mask`. Optional are ``ref_id`` (the same in all lines that speak
-    of one object; lines with the same image and the same segmentation or mask
-    are one object without it), ``sent_id``, ``image_id``, ``split``,
-    ``height`` with ``width``, and any of ``extra_fields``.
+    :func:`~mmrefseg.fileio.mask_images.read_mask`. Optional are ``ref_id``
+    (the same in all lines about one object; lines with the same image and the
+    same segmentation or mask are one object without it), ``sent_id``,
+    ``image_id``, ``split``, ``height`` with ``width``, and any of
+    ``extra_fields``.
 
     Args:
         ann_file (str): The text file, UTF-8.
@@ -52,6 +53,19 @@ class JSONLinesRefDataset(BaseRefDataset):
         FileNotFoundError: The file or the first image is missing.
         ValueError: A line is not of this form (the message begins with file
             and line), or the split is empty.
+
+    Example:
+        >>> import json, tempfile
+        >>> from mmrefseg.datasets import JSONLinesRefDataset
+        >>> folder = tempfile.mkdtemp()
+        >>> line = dict(image='a.jpg', text='the cup', mask='a.png')
+        >>> with open(f'{folder}/val.jsonl', 'w') as file:
+        ...     json.dump(line, file)
+        >>> open(f'{folder}/a.jpg', 'w').close()
+        >>> dataset = JSONLinesRefDataset(
+        ...     ann_file='val.jsonl', data_root=folder)
+        >>> dataset.get_data_info(0)['text'], dataset.get_ref_groups()
+        ('the cup', [array([0])])
     """
 
     def __init__(self,

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which images must not be trained on, because somebody tests on them.
+"""Lists of images that must not be trained on, since others test on them.
 
 RefCOCO, RefCOCO+ and RefCOCOg take their images from the same COCO train2014
 and split them each in its own way: what one trains on, another tests on. A
@@ -7,16 +7,14 @@ leak list is a text file of such images, one COCO image id per line; what
 follows a ``#`` is a remark.
 """
 
-import os.path as osp
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from mmrefseg.fileio import write_atomically
 from .field_checks import id_key
 from .refer_files import load_refs, read_file
 
-_REFS_SUFFIXES = ('.p', '.json')
+REFS_SUFFIXES = ('.p', '.json')
 
 
 def is_held_out(split: str) -> bool:
@@ -96,53 +94,11 @@ def images_to_exclude(paths: Sequence[str],
     """
     found: set[str] = set()
     for path in paths:
-        if path.endswith(_REFS_SUFFIXES):
+        if path.endswith(REFS_SUFFIXES):
             found |= held_out_images(path, backend_args=backend_args)
         else:
             found |= read_leak_list(path, backend_args)
     return found
-
-
-def write_leak_list(path: str,
-                    refs_files: Sequence[str],
-                    splits: Sequence[str] | None = None) -> dict[str, int]:
-    """Write a leak list.
-
-    Args:
-        path (str): The list; must not end like a refs file.
-        refs_files (Sequence[str]): Refs files.
-        splits (Sequence[str], optional): Splits to take of each. Defaults to
-            None: all val and test splits.
-
-    Returns:
-        dict[str, int]: Number of images by refs file, and their union under
-        'all'.
-
-    Raises:
-        ValueError: ``path`` would be taken for a refs file, a file has none
-            of the splits, or an image id is no number.
-    """
-    if path.endswith(_REFS_SUFFIXES):
-        raise ValueError(f'{path} would be taken for a refs file: let the '
-                         'name of a leak list end in .txt.')
-    counts: dict[str, int] = {}
-    union: set[str] = set()
-    for refs_file in refs_files:
-        images = held_out_images(refs_file, splits)
-        odd = sorted(x for x in images if not x.isdecimal())
-        if odd:
-            raise ValueError(f'{refs_file} has the image id {odd[0]!r}, which '
-                             'is no number: a leak list holds COCO image ids.')
-        counts[refs_file] = len(images)
-        union |= images
-    counts['all'] = len(union)
-    which = 'val and test' if splits is None else ', '.join(splits)
-    lines = [f'# Images of {which} splits, by COCO image id. Not to be trained'
-             ' on.']
-    lines += [f'# {_short(x)}: {counts[x]} images' for x in refs_files]
-    lines += sorted(union, key=int)
-    write_atomically(path, ('\n'.join(lines) + '\n').encode())
-    return counts
 
 
 def keep_others(refs: Sequence[dict], excluded: set[str]) -> list[dict]:
@@ -153,9 +109,3 @@ def keep_others(refs: Sequence[dict], excluded: set[str]) -> list[dict]:
 def image_key(image_id: Any) -> str:
     """An image id as text, the same however it is written."""
     return str(id_key(image_id))
-
-
-def _short(path: str) -> str:
-    """Folder and name of a file."""
-    folder, name = osp.split(osp.abspath(path))
-    return osp.join(osp.basename(folder), name)

@@ -11,8 +11,9 @@ from .transforms import LoadRefMask
 
 # By name, because they come from many packages. What only changes colours or
 # the scale is not among them.
-_MOVING = re.compile('Flip|Crop|Rotat|Rot90|Mosaic|Mix|Affine|RandomShift|'
-                     'Shear|Translate|Perspective|Transpose|CopyPaste')
+_MOVING = re.compile('Flip|Crop|Rotate|Rotation|Rot90|Mosaic|Mix|Affine|'
+                     'RandomShift|Shear|Translate|Perspective|Transpose|'
+                     'CopyPaste')
 # Where transforms keep others: mmcv's wrappers, TestTimeAug, mmseg's Albu.
 _INNER = ('transforms', 'subroutines', 'aug')
 
@@ -38,7 +39,7 @@ def check_pipeline(transforms: Sequence[Any], allow_moving: bool) -> None:
                 'the pipeline.')
         if (not allow_moving and not getattr(transform, 'moves_text', False)
                 and any(map(_MOVING.search, names))
-                and getattr(transform, 'prob', 1) not in (0, None)):
+                and getattr(transform, 'prob', 1) != 0):
             raise ValueError(
                 f'{names[0]} in the pipeline moves what is in the image, but '
                 'not the words: "left" would be on the right, or out of the '

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What all datasets of referring expressions have in common."""
+"""Base class of all datasets of referring expressions."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -121,8 +121,8 @@ class BaseRefDataset(BaseDataset):
         Returns:
             dict: ``img_path``, ``image_id``, ``ref_id``, ``sent_id``,
             ``text``, ``segmentation`` (polygons, a COCO RLE, or the path of
-            a mask file; polygons and RLEs in one list where a sentence means
-            several annotations, an empty list where it has no target), an
+            a mask file; polygons and RLEs in one list where a sentence has
+            several targets, an empty list where it has no target), an
             empty list ``seg_fields``, ``sample_idx``;
             where the annotations have them ``height``, ``width`` (pixels),
             ``ann_id``, ``category_id``, ``split``, ``no_target`` (bool) and

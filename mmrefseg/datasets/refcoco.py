@@ -60,6 +60,25 @@ class RefCOCODataset(BaseRefDataset):
         ValueError: A file is damaged or refused, the split is empty, a
             sentence is empty, or a ref names an annotation or an image that
             ``instances.json`` does not have.
+
+    Example:
+        >>> import json, pickle, tempfile
+        >>> from mmrefseg.datasets import RefCOCODataset
+        >>> folder = tempfile.mkdtemp()
+        >>> image = dict(id=1, file_name='a.jpg', height=40, width=60)
+        >>> square = dict(id=7, segmentation=[[5, 5, 9, 5, 9, 9, 5, 9]])
+        >>> ref = dict(ref_id=1, image_id=1, ann_id=7, split='val',
+        ...            sentences=[dict(sent_id=0, raw='the cup')])
+        >>> with open(f'{folder}/instances.json', 'w') as file:
+        ...     json.dump(dict(images=[image], annotations=[square]), file)
+        >>> with open(f'{folder}/refs(unc).p', 'wb') as file:
+        ...     pickle.dump([ref], file)
+        >>> open(f'{folder}/a.jpg', 'w').close()
+        >>> dataset = RefCOCODataset(
+        ...     data_root=folder, data_prefix=dict(img_path=''), split='val',
+        ...     split_by='unc')
+        >>> dataset.get_data_info(0)['text']
+        'the cup'
     """
 
     # How the refs file may be called.
@@ -240,7 +259,8 @@ class RefCOCODataset(BaseRefDataset):
                     f'{where} speaks of image {ref["image_id"]}, but its '
                     f'annotation {ann_id} lies in image {lies_in}: {same}')
         shared = dict(
-            img_path=osp.join(self.data_prefix['img_path'], image['file_name']),
+            img_path=osp.join(self.data_prefix['img_path'],
+                              image['file_name']),
             height=image['height'],
             width=image['width'],
             image_id=ref['image_id'],

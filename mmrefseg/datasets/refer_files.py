@@ -427,3 +427,25 @@ def choose_splits(present: Sequence[str], wanted: Sequence[str],
                              'choose one of these.')
         chosen |= found
     return chosen
+
+
+# Where images usually are, seen from the folder of the annotations.
+IMAGE_FOLDERS = ('images', 'train2014', '../train2014', 'train2017',
+                  '../train2017', '../images/train2014',
+                  '../images/mscoco/images/train2014',
+                  '../images/mscoco/train2014', '../images', 'saiapr_tc-12',
+                  '../images/saiapr_tc-12')
+
+
+def find_image_folder(folder: str, names: Sequence[str]) -> str | None:
+    """The first of the usual places that has one of some images."""
+    for place in IMAGE_FOLDERS:
+        path = osp.normpath(osp.join(folder, place))
+        if any(find_image(osp.join(path, name)) for name in names):
+            return path
+    return None
+
+
+def find_image(path: str) -> str | None:
+    """The path of an image, under whichever of COCO's names it is there."""
+    return next(filter(osp.isfile, [path, *other_names(path)]), None)

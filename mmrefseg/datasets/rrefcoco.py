@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences have no target."""
+"""R-RefCOCO, R-RefCOCO+, R-RefCOCOg: some sentences without a target."""
 
 from mmrefseg.registry import DATASETS
 from .field_checks import is_truth, show
@@ -23,6 +23,10 @@ class RRefCOCODataset(RefCOCODataset):
     Raises:
         FileNotFoundError: See :class:`RefCOCODataset`.
         ValueError: See there; also where ``exist`` is neither true nor false.
+
+    Example:
+        >>> config = dict(type='RRefCOCODataset', split='val', split_by='unc',
+        ...               data_root='data/coco/rrefcoco')
     """
 
     refs_names = ('refs({}).p', 'refs({}).json')

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which sentences an epoch shows."""
+"""Choice of the sentences of an epoch."""
 
 import math
 from collections.abc import Iterator
@@ -36,6 +36,17 @@ class OneSentencePerRefSampler(Sampler):
             the image has as many. Above 1 a batch asks several things of the
             same picture, so that only the sentence tells them apart: small
             models learn to read earlier. Defaults to 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from mmrefseg.datasets import OneSentencePerRefSampler
+        >>> class Refs:  # two refs, of three sentences and of one
+        ...     def __len__(self): return 4
+        ...     def get_ref_groups(self):
+        ...         return [np.array([0, 1, 2]), np.array([3])]
+        >>> sampler = OneSentencePerRefSampler(Refs(), seed=0)
+        >>> len(sampler), 3 in sampler
+        (2, True)
     """
 
     def __init__(self,

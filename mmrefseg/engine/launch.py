@@ -1,12 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
-"""From a config and the arguments of a command to a Runner that is ready.
+"""A Runner from a config and the arguments of a command.
 
 ``tools/train.py`` and ``tools/test.py`` are thin layers over these functions;
 a script of your own can call them just as well.
 """
 
 import gc
-import logging
 import os
 import os.path as osp
 
@@ -14,13 +13,12 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import RUNNERS
-
-AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
+from .options import merge_options
+from .work_dir import choose_work_dir
 
 
 def load_config(path: str,
@@ -34,9 +32,8 @@ def load_config(path: str,
         path (str): Path of the config file.
         options (dict, optional): Settings to be changed, their names with
             dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
-        work_dir (str, optional): Folder for logs and checkpoints. Without it
-            the config's own counts, and without that
-            ``work_dirs/<name of the config file>``.
+        work_dir (str, optional): Folder for logs and checkpoints, see
+            :func:`~mmrefseg.engine.work_dir.choose_work_dir`.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Returns:
@@ -50,150 +47,14 @@ def load_config(path: str,
             f'There is no config file {path}: give the path of a file, such '
             'as configs/<method>/<name>.py.')
     cfg = Config.fromfile(path)
+    options = options or {}
+    choose_work_dir(cfg, path, work_dir or options.get('work_dir'))
     cfg.launcher = launcher
     if options:
-        cfg.merge_from_dict(options)
-    name = osp.splitext(osp.basename(path))[0]
-    cfg.work_dir = work_dir or cfg.get('work_dir') or osp.join(
-        'work_dirs', name)
+        merge_options(cfg, options)
+    if work_dir:
+        cfg.work_dir = work_dir
     return cfg
-
-
-def enable_amp(cfg: Config) -> None:
-    """Train in mixed precision: float16 with loss scaling on a GPU, bfloat16
-    on a CPU, which needs no scaling.
-
-    Args:
-        cfg (Config): The config, changed in place.
-
-    Raises:
-        ValueError: If the config's optimizer wrapper is none that has a
-            mixed-precision twin.
-    """
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind in AMP_WRAPPERS:
-        print_log(
-            f'--amp changes nothing: the config already trains with {kind}.',
-            logger='current',
-            level=logging.WARNING)
-        return
-    if kind != 'OptimWrapper':
-        raise ValueError(
-            "--amp works with optim_wrapper.type='OptimWrapper' only, but the "
-            f'config has {kind!r}: set a mixed-precision wrapper there.')
-    if get_device() == 'cpu':
-        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
-    else:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def enable_auto_scale_lr(cfg: Config) -> None:
-    """Scale the learning rate by the batch size of this run over the one the
-    config was made for (``auto_scale_lr.base_batch_size``).
-
-    Args:
-        cfg (Config): The config, changed in place.
-
-    Raises:
-        ValueError: If the config does not tell its batch size.
-    """
-    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise ValueError(
-            '--auto-scale-lr needs the batch size that the config was made '
-            'for: add auto_scale_lr=dict(base_batch_size=...) to it.')
-    cfg.auto_scale_lr.enable = True
-
-
-def set_resume(cfg: Config, checkpoint: str | None) -> None:
-    """Resume a training run.
-
-    Args:
-        cfg (Config): The config, changed in place.
-        checkpoint (str, optional): Checkpoint to resume from, or 'auto' for
-            the newest one in the work directory. None leaves the config as
-            it is.
-
-    Raises:
-        FileNotFoundError: If the checkpoint does not exist.
-    """
-    if checkpoint is None:
-        return
-    cfg.resume = True
-    cfg.load_from = None
-    if checkpoint != 'auto':
-        check_checkpoint(checkpoint)
-        cfg.load_from = checkpoint
-
-
-def check_checkpoint(path: str) -> None:
-    """Tell of a checkpoint that is not there before anything is built.
-
-    Args:
-        path (str): A local path or an address such as ``https://...``.
-
-    Raises:
-        FileNotFoundError: If it is a local path and there is no such file.
-    """
-    if '://' not in path and not osp.exists(path):
-        raise FileNotFoundError(
-            f'There is no checkpoint {path}: see the .pth files in the work '
-            'directory of the training run.')
-
-
-def draw_predictions(cfg: Config,
-                     *,
-                     show: bool = False,
-                     show_dir: str | None = None,
-                     wait_time: float = 0.) -> None:
-    """Draw every sentence of a test, not only the few that the config asks
-    for.
-
-    Args:
-        cfg (Config): The config, changed in place.
-        show (bool): Open a window for each. Defaults to False.
-        show_dir (str, optional): Folder for the pictures. Without it they go
-            where the visualizer of the config puts them.
-        wait_time (float): Seconds that a window stays; 0 waits for a key.
-
-    Raises:
-        ValueError: If the config has no hook that draws.
-    """
-    hook = cfg.get('default_hooks', {}).get('visualization')
-    if hook is None:
-        raise ValueError(
-            'Drawing needs a hook that does it: add '
-            "default_hooks.visualization=dict(type='RefVisualizationHook') "
-            'to the config.')
-    hook.update(
-        draw=True,
-        num_test_samples=-1,
-        show=show,
-        out_dir=show_dir,
-        wait_time=wait_time)
-
-
-def dump_predictions(cfg: Config, out_file: str) -> None:
-    """Write the predicted masks of a test to a file of JSON lines.
-
-    Args:
-        cfg (Config): The config, changed in place.
-        out_file (str): The file.
-
-    Raises:
-        ValueError: If the file's name does not end in '.jsonl'.
-    """
-    if not out_file.endswith('.jsonl'):
-        raise ValueError(
-            f'--out writes JSON lines: let the name end in .jsonl, unlike '
-            f'{out_file}.')
-    evaluators = cfg.test_evaluator
-    if not isinstance(evaluators, (list, tuple)):
-        evaluators = [evaluators]
-    # With the scope named, also a config of another default scope works.
-    dump = dict(
-        type='PredictionDump', _scope_='mmrefseg', out_file=out_file)
-    cfg.test_evaluator = [*evaluators, dump]
 
 
 def prepare_distributed(cfg: Config) -> None:
@@ -242,7 +103,7 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: Ready for ``train()``, ``val()`` or ``test()``.
     """
-    secure_checkpoint_loading()  # whatever it loads later
+    secure_checkpoint_loading()
     prepare_distributed(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)

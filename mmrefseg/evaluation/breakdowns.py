@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Parts of a split: short and long sentences, small and large things."""
+"""Parts of a split by sentence length, object size or a field."""
 
 import re
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ def bin_name(value: float, starts: Sequence[int]) -> str:
 
 
 def size_bin(area: int, image: int, starts: Sequence[int]) -> str:
-    """Name of the bin that a thing's share of its image falls into.
+    """Name of the bin for the share of its image that an object covers.
 
     Args:
-        area (int): Of the thing in pixels; 0 has no size.
-        image (int): Of the image in pixels.
+        area (int): Area of the object in pixels; 0 has no size.
+        image (int): Area of the image in pixels.
         starts (sequence[int]): Least share of each bin in percent, from 0
             on, ascending.
 
@@ -49,10 +49,11 @@ def size_bin(area: int, image: int, starts: Sequence[int]) -> str:
 
 
 def field_value(value: Any) -> str:
-    """The value of a field, fit to be a part of a key."""
+    """The value of a field as part of a key."""
     if value is None:
         return NO_VALUE
-    # '/' parts keys, and trackers such as MLflow take few other signs
+    # '/' separates parts of a key; trackers such as MLflow accept few other
+    # characters.
     return re.sub(r'[^\w.-]+', '_', str(value)) or NO_VALUE
 
 
@@ -70,11 +71,11 @@ def group_by(labels: Sequence[str]) -> dict[str, list[int]]:
 
 
 class Breakdown:
-    """Which parts of a split are looked at apart.
+    """The parts of a split that are scored separately.
 
     Args:
         fields (str or sequence[str]): 'length' is the number of words of the
-            sentence, 'size' the share of the image that the thing covers;
+            sentence, 'size' the share of the image that the object covers;
             any other name is a field of the sample.
         length_bins (sequence[int]): Least number of words of each bin.
         size_bins (sequence[int]): Least share of each bin in percent of the
@@ -104,7 +105,7 @@ class Breakdown:
         """The part that a sentence belongs to, for each field.
 
         Args:
-            sample (dict): With ``text`` where the length is asked for.
+            sample (dict): With ``text`` for the field 'length'.
             truth (int): Area of the true mask in pixels.
             image (int): Area of the image in pixels.
 

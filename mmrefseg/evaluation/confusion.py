@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which object was segmented instead of the one that was meant."""
+"""Objects that a predicted mask covers instead of the target."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple

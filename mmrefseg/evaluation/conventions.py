@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""How the published codes compute their numbers, as presets."""
+"""Conventions of published code for computing scores, as presets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +10,20 @@ NO_TARGET_RULES = ('rela', 'rris')
 
 @dataclass(frozen=True)
 class Convention:
-    """What has to be agreed on before two numbers can be compared.
+    """The choices that two scores must share to be comparable.
 
     Attributes:
         eval_size (str): Where masks are compared: 'original', at the size of
             the image file, or 'input', at that of the network's input.
-        precision_compare (str): '>=' or '>', how an IoU meets a threshold.
+        precision_compare (str): '>=' or '>', how an IoU is compared with a
+            threshold.
         foreground (str or float): Which pixels are predicted: 'argmax', or
             those whose probability is above a number.
         empty_iou (int): IoU of a sentence whose union is empty, 0 or 1.
         thresholds (tuple[float]): Of P@X, 0 to 1.
-        no_target (tuple[str]): Rules for sentences that mean nothing: 'rela'
-            (gRefCOCO), 'rris' (R-RefCOCO). Without any, such sentences are
-            counted as all others are.
+        no_target (tuple[str]): Rules for no-target sentences: 'rela'
+            (gRefCOCO), 'rris' (R-RefCOCO). Without any, they are counted as
+            all others are.
     """
 
     eval_size: str = 'original'
@@ -64,13 +65,13 @@ _CHOICES: dict[str, Sequence] = dict(
     eval_size=('original', 'input'),
     precision_compare=('>=', '>'),
     empty_iou=(0, 1))
-# What two people cannot both mean. Thresholds and rules, which change no other
-# number of theirs, may be chosen beside a convention and replace its own.
+# Fields that an argument may not contradict. Thresholds and rules change no
+# other score; given together with a convention, they replace its own.
 _CONTRADICTING = (*_CHOICES, 'foreground')
 
 
-def settle(name: str | None = None, **given: Any) -> Convention:
-    """The convention that some arguments ask for.
+def resolve_convention(name: str | None = None, **given: Any) -> Convention:
+    """The convention that some arguments define.
 
     Args:
         name (str, optional): One of :data:`CONVENTIONS`. None is 'default'.
@@ -81,6 +82,12 @@ def settle(name: str | None = None, **given: Any) -> Convention:
     Raises:
         ValueError: If the name or a value is none of the choices, or if a
             value contradicts the name.
+
+    Example:
+        >>> from mmrefseg.evaluation.conventions import resolve_convention
+        >>> paper = resolve_convention('paper', thresholds=(0.5, 0.95))
+        >>> paper.eval_size, paper.precision_compare, paper.thresholds
+        ('input', '>', (0.5, 0.95))
     """
     preset = CONVENTIONS.get('default' if name is None else name)
     if preset is None:
@@ -99,7 +106,7 @@ def settle(name: str | None = None, **given: Any) -> Convention:
                 preset, key):
             raise ValueError(
                 f'convention={name!r} means {key}={getattr(preset, key)!r}, '
-                f'but {key}={value!r} is given too: leave one of them away.')
+                f'but {key}={value!r} is given too: remove one of them.')
     return replace(preset, **given)
 
 

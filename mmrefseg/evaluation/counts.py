@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is kept of a sentence: a few integers, whatever the image's size."""
+"""Counts of a sentence: a few integers, whatever the size of the image."""
 
 from typing import Any, NamedTuple
 
@@ -7,22 +7,22 @@ import torch
 
 
 class Counts(NamedTuple):
-    """Areas of one sentence in pixels, and whether there is anything.
+    """Areas of one sentence in pixels, and its no-target flags.
 
     Attributes:
         intersection (int): Of the predicted and the true mask.
         union (int): Of the predicted and the true mask.
         truth (int): Of the true mask.
-        means_nothing (bool): Nothing in the image is meant.
-        says_nothing (bool): The prediction is that nothing is meant.
-        ref (Any): What groups the sentences of a ref, where that is asked.
+        no_target (bool): The sentence has no target in the image.
+        pred_no_target (bool): No target is predicted.
+        ref (Any): Identifies the ref, where a rule groups sentences by it.
     """
 
     intersection: int
     union: int
     truth: int
-    means_nothing: bool = False
-    says_nothing: bool = False
+    no_target: bool = False
+    pred_no_target: bool = False
     ref: Any = None
 
     @property
@@ -31,10 +31,10 @@ class Counts(NamedTuple):
         return self.union - self.truth + self.intersection
 
     @property
-    def areas(self) -> tuple[int, int]:
-        """Intersection and union, the mask being empty where the prediction
-        is that nothing is meant."""
-        if self.says_nothing:
+    def scored_areas(self) -> tuple[int, int]:
+        """Intersection and union; the predicted mask counts as empty where
+        no target is predicted."""
+        if self.pred_no_target:
             return 0, self.truth
         return self.intersection, self.union
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Scores of data in which some sentences mean nothing."""
+"""Scores of data with no-target sentences."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,26 +11,26 @@ from .scores import iou, mean, score
 
 def score_sentences(items: Sequence[Counts],
                     convention: Convention) -> dict[str, float]:
-    """All scores that a convention asks for, in percent.
+    """All scores of a convention, in percent.
 
-    Where it has rules for sentences that mean nothing, oIoU, mIoU and P@X
-    are those of the sentences that mean something; else of all.
+    With rules for no-target sentences, oIoU, mIoU and P@X are those of the
+    sentences with a target; else of all sentences.
 
     Args:
         items (sequence[Counts]): One for each sentence, at least one.
         convention (Convention): What to compute.
 
     Returns:
-        dict[str, float]: A score of which no sentence can tell (N-acc where
-        every sentence means something) is not there.
+        dict[str, float]: A score that no sentence contributes to (N-acc where
+        every sentence has a target) is absent.
     """
-    asked = items
+    scored = items
     if convention.no_target:
-        asked = [x for x in items if not x.means_nothing]
+        scored = [x for x in items if not x.no_target]
     out: dict[str, float] = {}
-    if asked:
+    if scored:
         out.update(
-            score([x.areas for x in asked], convention.thresholds,
+            score([x.scored_areas for x in scored], convention.thresholds,
                   convention.precision_compare, convention.empty_iou))
     for rule in convention.no_target:
         out.update(RULES[rule](items))
@@ -41,33 +41,33 @@ def rela_scores(items: Sequence[Counts]) -> dict[str, float]:
     """gIoU, cIoU, N-acc and T-acc as ReLA (Liu et al., "GRES", CVPR 2023)
     computes them on gRefCOCO.
 
-    A sentence that means nothing has IoU 1 and adds no area if the
-    prediction says so; else it has IoU 0 and adds the predicted area to the
-    unions. One that means something and is said to mean nothing has
-    intersection 0, and its union is kept as the two masks have it.
+    A no-target sentence has IoU 1 and adds no area if it is predicted as
+    such; else it has IoU 0 and adds the predicted area to the unions. A
+    sentence with a target that is predicted as no-target has intersection 0,
+    and its union remains that of the two masks.
     """
     areas = [rela_areas(x) for x in items]
     ious = [
-        float(x.says_nothing) if x.means_nothing else iou(*areas[i])
+        float(x.pred_no_target) if x.no_target else iou(*areas[i])
         for i, x in enumerate(items)
     ]
     out = dict(
         gIoU=100 * mean(ious),
         cIoU=100 * iou(sum(i for i, _ in areas), sum(u for _, u in areas)))
-    nothing = [x.says_nothing for x in items if x.means_nothing]
-    something = [not x.says_nothing for x in items if not x.means_nothing]
-    if nothing:
-        out['N-acc'] = 100 * sum(nothing) / len(nothing)
-    if something:
-        out['T-acc'] = 100 * sum(something) / len(something)
+    rejected = [x.pred_no_target for x in items if x.no_target]
+    accepted = [not x.pred_no_target for x in items if not x.no_target]
+    if rejected:
+        out['N-acc'] = 100 * sum(rejected) / len(rejected)
+    if accepted:
+        out['T-acc'] = 100 * sum(accepted) / len(accepted)
     return out
 
 
 def rela_areas(x: Counts) -> tuple[int, int]:
     """The intersection and the union of a sentence that ReLA's cIoU sums."""
-    if x.means_nothing:
-        return 0, 0 if x.says_nothing else x.union
-    return 0 if x.says_nothing else x.intersection, x.union
+    if x.no_target:
+        return 0, 0 if x.pred_no_target else x.union
+    return 0 if x.pred_no_target else x.intersection, x.union
 
 
 def rris_scores(items: Sequence[Counts]) -> dict[str, float]:
@@ -75,19 +75,18 @@ def rris_scores(items: Sequence[Counts]) -> dict[str, float]:
     Referring Image Segmentation", TIP 2024; RefSegformer).
 
     All three are means over refs. Of a ref, mRR takes the share of its
-    sentences that mean nothing for which the mask stays empty; rIoU takes
-    I / (U + F) with I and U summed over the sentences that mean something
-    and F the area predicted for the others; ``mIoU_ref`` takes the mean of
-    I / U over the sentences that mean something. A ref counts in the means
-    for which it has a sentence.
+    no-target sentences whose mask is empty; rIoU takes I / (U + F) with I and
+    U summed over the sentences with a target and F the area predicted for
+    the others; ``mIoU_ref`` takes the mean of I / U over the sentences with a
+    target. A ref counts in the means for which it has a sentence.
     """
     refs: dict[Any, list[Counts]] = {}
     for x in items:
         refs.setdefault(x.ref, []).append(x)
     found: dict[str, list[float]] = {'mRR': [], 'rIoU': [], 'mIoU_ref': []}
     for members in refs.values():
-        true = [x.areas for x in members if not x.means_nothing]
-        false = [x.areas[1] for x in members if x.means_nothing]
+        true = [x.scored_areas for x in members if not x.no_target]
+        false = [x.scored_areas[1] for x in members if x.no_target]
         if false:
             found['mRR'].append(false.count(0) / len(false))
         if true:
@@ -98,7 +97,7 @@ def rris_scores(items: Sequence[Counts]) -> dict[str, float]:
     return {key: 100 * mean(x) for key, x in found.items() if x}
 
 
-# What rris_scores gives: means over refs.
+# The scores of rris_scores: means over refs.
 RULES_OF_REFS = ('mRR', 'rIoU', 'mIoU_ref')
 RULES: dict[str, Callable[[Sequence[Counts]], dict[str, float]]] = {
     'rela': rela_scores,

@@ -1,15 +1,14 @@
 # Licensed under the Apache License, Version 2.0.
-"""Predictions as a file, for tools of one's own."""
+"""A file of predictions for other tools."""
 
 import json
-import os
-import os.path as osp
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from mmrefseg.fileio import write_atomically
 from mmrefseg.fileio.masks import mask_areas
 from mmrefseg.fileio.run_lengths import encode_run_lengths
 from mmrefseg.registry import METRICS
@@ -34,6 +33,21 @@ class PredictionDump(BaseMetric):
         out_file (str): The file; an existing one is replaced.
         collect_device (str): Where results of several processes meet.
             Defaults to 'cpu'.
+
+    Example:
+        >>> import json, tempfile, torch
+        >>> from mmrefseg.evaluation import PredictionDump
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dump = PredictionDump(out_file=f'{folder}/predictions.jsonl')
+        ...     dump.process(None, [dict(
+        ...         pred_sem_seg=dict(data=torch.tensor([[[1, 1], [1, 0]]])),
+        ...         gt_sem_seg=dict(data=torch.tensor([[[1, 1], [0, 0]]])),
+        ...         img_path='a.png', text='upper row')])
+        ...     result = dump.evaluate(size=1)
+        ...     with open(dump.out_file) as file:
+        ...         line = json.loads(file.read())
+        >>> line['text'], line['height'], round(line['iou'], 2)
+        ('upper row', 2, 0.67)
     """
 
     def __init__(self, *, out_file: str, collect_device: str = 'cpu') -> None:
@@ -41,7 +55,7 @@ class PredictionDump(BaseMetric):
         self.out_file = out_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Note the predictions of one batch.
+        """Keep the predictions of one batch.
 
         Args:
             data_batch: Unused.
@@ -72,12 +86,13 @@ class PredictionDump(BaseMetric):
             results (list[dict]): The lines of all processes.
 
         Returns:
-            dict: Empty, there is nothing to measure.
+            dict: Empty: nothing is measured.
+
+        Raises:
+            OSError: The file cannot be written; an old one is kept.
         """
-        os.makedirs(osp.dirname(osp.abspath(self.out_file)), exist_ok=True)
-        with open(self.out_file, 'w', encoding='utf-8') as file:
-            for line in results:
-                file.write(json.dumps(line, default=_plain) + '\n')
+        lines = (json.dumps(line, default=_plain) + '\n' for line in results)
+        write_atomically(self.out_file, ''.join(lines).encode())
         return {}
 
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""The scores of referring segmentation, classic and with no-target rules."""
+"""Scores of referring segmentation, classic and with no-target rules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,25 +9,25 @@ from mmengine.logging import print_log
 
 from mmrefseg.registry import METRICS
 from .breakdowns import Breakdown
-from .conventions import settle
+from .conventions import resolve_convention
 from .counts import Counts
 from .report import (CSV_COUNTS, csv_counts, format_table, score_split,
                      write_csv)
-from .sample_masks import (check_sizes, count_sample, labels, meta,
-                           predicted_mask)
+from .sample_masks import (check_sizes, count_sample, label_map,
+                           predicted_mask, require_meta)
 
 _CSV_IDS = ('image_id', 'ref_id', 'sent_id', 'text')
 
 
 @METRICS.register_module()
 class ReferringIoUMetric(BaseMetric):
-    """How well predicted masks cover the things that sentences mean.
+    """Overlap of predicted masks with the targets of the sentences.
 
     Each sentence of the split counts once. With I and U the areas of the
     intersection and the union of predicted and true mask of a sentence:
 
     - ``oIoU`` (overall, also called cumulative IoU): sum of I over sum of U,
-      in which large things weigh more;
+      in which large objects have more weight;
     - ``mIoU``: mean of I / U;
     - ``P0.5`` ... (shown as P@0.5): share of sentences with I / U at or above
       the threshold;
@@ -40,10 +40,10 @@ class ReferringIoUMetric(BaseMetric):
     results do not depend on the number of processes nor on the batch size. Of
     a sentence a few integers are kept, whatever the size of its image.
 
-    A sentence means nothing if its metainfo says so (``no_target`` true, or
-    R-RefCOCO's ``exist`` false) or, without these, if its true mask is empty.
-    A model says so by ``pred_no_target`` in the metainfo, upon which the mask
-    counts as empty, or, without it, by an empty mask.
+    A sentence is no-target if ``no_target`` of its metainfo is true or,
+    without that field, if its true mask is empty. It is predicted as
+    no-target if ``pred_no_target`` of the metainfo is true, in which case the
+    mask counts as empty, or, without that field, if the mask is empty.
 
     Args:
         convention (str, optional): A preset of the next six: 'default',
@@ -56,8 +56,9 @@ class ReferringIoUMetric(BaseMetric):
             is scaled, taking the nearest pixel; for this the model must
             predict at that size (``test_cfg.output_size='input'``). None
             leaves it to ``convention``. Defaults to None.
-        precision_compare (str, optional): '>=' or '>', how an IoU meets a
-            threshold. None leaves it to ``convention``. Defaults to None.
+        precision_compare (str, optional): '>=' or '>', how an IoU is compared
+            with a threshold. None leaves it to ``convention``. Defaults to
+            None.
         foreground (str | float, optional): 'argmax', or the probability above
             which a pixel is predicted, taken from ``seg_logits``. None leaves
             it to ``convention``. Defaults to None.
@@ -66,14 +67,14 @@ class ReferringIoUMetric(BaseMetric):
         thresholds (sequence[float], optional): Of P@X, between 0 and 1. None
             leaves them to ``convention``: mostly 0.5, 0.6, 0.7, 0.8, 0.9.
             Defaults to None.
-        no_target (str | sequence[str], optional): Rules for sentences that
-            mean nothing, 'rela', 'rris' or both. With any, oIoU, mIoU and P@X
-            are those of the sentences that mean something. None leaves them
-            to ``convention``. Defaults to None.
+        no_target (str | sequence[str], optional): Rules for no-target
+            sentences, 'rela', 'rris' or both. With any, oIoU, mIoU and P@X
+            are those of the sentences with a target. None leaves them to
+            ``convention``. Defaults to None.
         breakdown (sequence[str]): Fields of the sample by whose values the
             results are split as well, under keys such as
             'kind/relation/oIoU'; 'length' is the number of words of
-            ``text``, 'size' the share of the image that the thing covers.
+            ``text``, 'size' the share of the image that the object covers.
             Defaults to ().
         length_bins (sequence[int]): The least number of words of each bin
             of 'length'. Defaults to (1, 3, 6), that is 1-2, 3-5, 6 and more.
@@ -93,6 +94,24 @@ class ReferringIoUMetric(BaseMetric):
 
     Note:
         For the best checkpoint: ``save_best='oIoU', rule='greater'``.
+
+    Example:
+        >>> import torch
+        >>> from mmengine.logging import MMLogger
+        >>> from mmrefseg.evaluation import ReferringIoUMetric
+        >>> true = torch.tensor([[[1, 1], [0, 0]]])
+        >>> predicted = torch.tensor([[[1, 1], [1, 0]]])
+        >>> metric = ReferringIoUMetric(thresholds=(0.5, 0.7))
+        >>> metric.process(None, [
+        ...     dict(pred_sem_seg=dict(data=predicted),
+        ...          gt_sem_seg=dict(data=true), text='upper row')])
+        >>> logger = MMLogger.get_current_instance()
+        >>> level = logger.level
+        >>> logger.setLevel('ERROR')  # without the table
+        >>> scores = metric.evaluate(size=1)
+        >>> logger.setLevel(level)
+        >>> {key: round(value, 2) for key, value in scores.items()}
+        {'oIoU': 66.67, 'mIoU': 66.67, 'P0.5': 100.0, 'P0.7': 0.0}
     """
 
     def __init__(self,
@@ -111,13 +130,13 @@ class ReferringIoUMetric(BaseMetric):
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
                  collect_dir: str | None = None) -> None:
-        # bare keys are meant: the base class warns of an absent prefix
+        # Keys have no prefix; the base class warns unless one is given.
         super().__init__(
             collect_device=collect_device,
             prefix=prefix or 'none',
             collect_dir=collect_dir)
         self.prefix = prefix
-        self.convention = settle(
+        self.convention = resolve_convention(
             convention,
             eval_size=eval_size,
             precision_compare=precision_compare,
@@ -130,30 +149,30 @@ class ReferringIoUMetric(BaseMetric):
         self._size: int | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Note the areas of each sample of a batch.
+        """Count the areas of each sample of a batch.
 
         Args:
             data_batch (Any): Unused.
             data_samples (sequence[dict]): Samples with
-                ``pred_sem_seg`` and ``gt_sem_seg`` (1xHxW, integers; 1 is the
-                thing meant) and the fields of the metainfo.
+                ``pred_sem_seg`` and ``gt_sem_seg`` (1xHxW, integers; 1 on the
+                target) and the fields of the metainfo.
 
         Raises:
             KeyError: If a sample has no true mask or no prediction, or lacks
-                a field that is asked for.
+                a required field.
             ValueError: If masks do not fit each other or hold other labels,
-                or if a sentence is said to mean nothing and has a mask.
+                or if a no-target sentence has a mask.
         """
         for sample in data_samples:
             predicted = predicted_mask(sample, self.convention.foreground)
-            true = labels(sample, 'gt_sem_seg').to(predicted.device) == 1
+            true = label_map(sample, 'gt_sem_seg').to(predicted.device) == 1
             check_sizes(sample, predicted, true, self.convention)
             counts = count_sample(sample, predicted, true, self.convention)
             if 'length' in self.breakdown.fields:
-                meta(sample, 'text')
+                require_meta(sample, 'text')
             parts = self.breakdown.labels(sample, counts.truth,
                                           predicted.numel())
-            row = ()
+            row: tuple = ()
             if self.output_file is not None:
                 row = tuple(sample.get(key, '') for key in _CSV_IDS)
             self.results.append((counts, parts, row))
@@ -170,7 +189,7 @@ class ReferringIoUMetric(BaseMetric):
         Raises:
             ValueError: If the split is empty.
         """
-        # asked before anything is exchanged: each process raises, none waits
+        # Before processes exchange results: all raise, and none waits.
         if size == 0:
             raise ValueError(
                 'ReferringIoUMetric has nothing to evaluate: the split holds '
@@ -182,7 +201,7 @@ class ReferringIoUMetric(BaseMetric):
         """Compute the metrics and log them as a table.
 
         Args:
-            results (list[tuple]): What :meth:`process` noted for each
+            results (list[tuple]): The results of :meth:`process` for each
                 sentence, in the order of the dataset.
 
         Returns:
@@ -196,9 +215,9 @@ class ReferringIoUMetric(BaseMetric):
                 f'{len(results)} results for {self._size} sentences: some '
                 'were never predicted, so the metric would be wrong. Test '
                 'with a sampler that visits every item and drop_last=False.')
-        items, parts, ids = zip(*results)
-        # on their way here, MMEngine makes plain tuples of them
-        items = [Counts(*item) for item in items]
+        counts, parts, ids = zip(*results)
+        # MMEngine turns named tuples into plain tuples on their way here.
+        items = [Counts(*each) for each in counts]
         metrics, rows = score_split(items, parts, self.breakdown.fields,
                                     self.convention)
         print_log(

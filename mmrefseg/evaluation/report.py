@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Scores of a split and of its parts, as numbers, as a table, as a CSV."""
+"""Scores of a split and of its parts: numbers, table, CSV file."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ def score_split(items: Sequence[Counts], labels: Sequence[tuple[str, ...]],
         tuple[dict, list[Row]]: The scores in percent, those of a part as
         '<field>/<part>/<score>'; and the lines of the table.
     """
-    _tell_of_nothing(items, convention)
+    _warn_of_no_target(items, convention)
     metrics = score_sentences(items, convention)
     rows = [Row('all', len(items), dict(metrics))]
     for index, field in enumerate(fields):
@@ -74,8 +74,8 @@ def score_split(items: Sequence[Counts], labels: Sequence[tuple[str, ...]],
 
 def _split_refs(items: Sequence[Counts], groups: dict[str,
                                                       list[int]]) -> bool:
-    """Whether sentences of one ref stand in several parts: then no part can
-    tell of a ref as a whole."""
+    """Whether sentences of one ref are in several parts: then no part holds
+    whole refs."""
     part_of: dict[Any, str] = {}
     return any(
         part_of.setdefault(items[k].ref, label) != label
@@ -84,25 +84,26 @@ def _split_refs(items: Sequence[Counts], groups: dict[str,
 
 
 def _brief(scores: dict[str, float]) -> list[str]:
-    """The keys that are reported of a part: all, but one P@X only."""
+    """The keys that are reported of a part: all, but only one P@X."""
     precisions = [key for key in scores if key[0] == 'P']
     return [key for key in scores if key not in precisions[1:]]
 
 
-def _tell_of_nothing(items: Sequence[Counts], convention: Convention) -> None:
-    number = sum(x.means_nothing for x in items)
+def _warn_of_no_target(items: Sequence[Counts],
+                       convention: Convention) -> None:
+    number = sum(x.no_target for x in items)
     if number and not convention.no_target:
         print_log(
-            f'{number} of {len(items)} sentences mean nothing in their image, '
-            'and no rule is chosen for them: an empty prediction has IoU '
-            f'{convention.empty_iou} there, any other 0. Set '
+            f'{number} of {len(items)} sentences have no target in their '
+            'image, and no rule is chosen for them: an empty prediction has '
+            f'IoU {convention.empty_iou} there, any other 0. Set '
             "no_target='rela' or 'rris' in ReferringIoUMetric.",
             logger='current',
             level=logging.WARNING)
 
 
 def format_table(rows: Sequence[Row], convention: Convention) -> str:
-    """The lines as a table to be read, with what they mean below it."""
+    """The lines as a table with notes on the convention below it."""
     keys: list[str] = []
     for row in rows:
         keys += [key for key in row.scores if key not in keys]
@@ -123,27 +124,27 @@ def format_table(rows: Sequence[Row], convention: Convention) -> str:
     if convention.thresholds:
         notes.append(f'P@X: IoU {convention.precision_compare} X')
     if convention.no_target:
-        notes.append('oIoU, mIoU and P@X: of sentences that mean something')
+        notes.append('oIoU, mIoU and P@X: of sentences with a target')
     return f'{table}\n({"; ".join(notes)})'
 
 
 # The sum of `intersection` by that of `union` is oIoU, by that of `rela_union`
 # over all sentences cIoU.
 CSV_COUNTS = ('intersection', 'union', 'rela_union', 'iou', 'true_area',
-              'means_nothing', 'says_nothing')
+              'no_target', 'pred_no_target')
 
 
 def csv_counts(item: Counts, convention: Convention) -> list[Any]:
     """The cells of :data:`CSV_COUNTS` of a sentence."""
-    inter, union = item.areas
+    inter, union = item.scored_areas
     value = iou(inter, union, convention.empty_iou)
-    if item.means_nothing and 'rela' in convention.no_target:
-        value = float(item.says_nothing)
+    if item.no_target and 'rela' in convention.no_target:
+        value = float(item.pred_no_target)
     return [
         inter, union,
         rela_areas(item)[1], f'{value:.6f}', item.truth,
-        int(item.means_nothing),
-        int(item.says_nothing)
+        int(item.no_target),
+        int(item.pred_no_target)
     ]
 
 

@@ -11,12 +11,13 @@ def iou(intersection: int, union: int, empty: int = 0) -> float:
     return intersection / union if union else float(empty)
 
 
-def meets(intersection: int,
-          union: int,
-          threshold: float,
-          compare: str = '>=',
-          empty: int = 0) -> bool:
-    """Whether an intersection over union meets a threshold.
+def exceeds_threshold(intersection: int,
+                      union: int,
+                      threshold: float,
+                      compare: str = '>=',
+                      empty: int = 0) -> bool:
+    """Whether an intersection over union is at or above a threshold, or
+    strictly above it with ``compare='>'``.
 
     Decided by whole numbers: a threshold is the decimal that was written, to
     six digits, so that 7 of 10 pixels are 0.7 also where that was computed
@@ -61,7 +62,9 @@ def score(areas: Sequence[tuple[int, int]],
         oIoU=100 * iou(sum(i for i, _ in areas), sum(u for _, u in areas)),
         mIoU=100 * mean([iou(i, u, empty) for i, u in areas]))
     for threshold in thresholds:
-        hits = sum(meets(i, u, threshold, compare, empty) for i, u in areas)
+        hits = sum(
+            exceeds_threshold(i, u, threshold, compare, empty)
+            for i, u in areas)
         out[f'P{threshold:g}'] = 100 * hits / total
     return out
 

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
-"""Is an image file whole, and of a size that can be meant? Decoders differ:
-some fill the rest with grey, some reserve whatever memory a file asks for."""
+"""Signs of damage in image files. Decoders differ: some fill what is missing
+with grey, some reserve whatever memory a file asks for."""
 
 import io
 import zlib

@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Masks in image files and arrays, which say what is the object or are
-refused.
+"""Masks in image files and arrays, refused where the object is not clear.
 
 Every function raises ``ValueError`` with the reason alone, to be put after a
 name; the caller knows file, ref and sentence.
@@ -47,6 +46,10 @@ def read_mask(content: bytes,
             object is.
 
     Example:
+        >>> import io
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from mmrefseg.fileio.mask_images import read_mask
         >>> content = io.BytesIO()
         >>> Image.fromarray(np.uint8([[0, 1, 2]])).save(content, 'PNG')
         >>> read_mask(content.getvalue(), value=2).tolist()
@@ -96,15 +99,13 @@ def check_choice(value: Any, threshold: Any) -> None:
     """Refuse a ``mask_value`` and a ``mask_threshold`` that are none."""
     if value is not None and threshold is not None:
         raise ValueError('give mask_value or mask_threshold, not both')
+    right = value is None or type(value) is int
     if isinstance(value, str):
-        right = re.fullmatch('#([0-9a-f]{6}){1,2}', value.lower())
-    else:
-        right = value is None or type(value) is int
+        right = bool(re.fullmatch('#([0-9a-f]{6}){1,2}', value.lower()))
     if not right:
         raise ValueError('mask_value is a whole number or a colour such as '
                          f'"#ff0000", not {value!r}')
-    if threshold is not None and (not isinstance(threshold, (int, float))
-                                  or isinstance(threshold, bool)
+    if threshold is not None and (type(threshold) not in (int, float)
                                   or threshold != threshold):
         raise ValueError(f'mask_threshold is a number, not {threshold!r}')
 
@@ -155,16 +156,18 @@ def _channels(image: Image.Image, content: bytes) -> np.ndarray:
     if content.startswith(b'\x89PNG') and content[24] == 16 and (
             content[25] in (2, 4, 6)):
         # Pillow keeps 8 of the 16 bits
-        pixels = cv2.imdecode(
+        decoded = cv2.imdecode(
             np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-        pixels = pixels[..., [2, 1, 0, 3][:pixels.shape[2]]]
-        alpha = pixels[..., 3:]
+        if decoded is None or decoded.ndim != 3:
+            raise ValueError('cannot be read by OpenCV: save it with 8 bits')
+        pixels, alpha = decoded[..., 2::-1], decoded[..., 3:]  # BGR(A)
     else:
         alpha = np.zeros(0)
-        if image.mode in ('RGBA', 'LA') or 'transparency' in image.info:
-            alpha = np.asarray(image.convert('RGBA'))[..., -1]
+        if image.mode in ('RGBA', 'LA') or 'transparency' in image.info and (
+                image.mode in ('P', 'L', 'RGB')):
+            alpha = np.asarray(image.convert('RGBA'))[..., 3]
         if image.mode == 'P':
-            pixels = np.asarray(image.convert('RGB'))
+            pixels = np.asarray(image.convert('RGBA'))
         else:
             pixels = np.asarray(image)
             pixels = pixels.reshape(*pixels.shape[:2], -1)

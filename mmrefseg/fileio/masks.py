@@ -6,7 +6,6 @@ file, ref and sentence.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image

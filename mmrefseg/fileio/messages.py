@@ -12,11 +12,6 @@ def first_line(error: BaseException | str) -> str:
 
 def name_some(names: Sequence[str], count: int = 3) -> str:
     """The first of some names, and how many more there are.
-
-    Example:
-        >>> from mmrefseg.fileio import name_some
-        >>> name_some(['a', 'b', 'c', 'd'], 2)
-        'a, b, and 2 more'
     """
     shown = list(names[:count])
     if len(names) > count:

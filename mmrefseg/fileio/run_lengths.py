@@ -28,6 +28,9 @@ def encode_run_lengths(mask: np.ndarray) -> dict[str, Any]:
             make wrong runs.
 
     Example:
+        >>> import numpy as np
+        >>> from mmrefseg.fileio.run_lengths import (
+        ...     decode_run_lengths, encode_run_lengths)
         >>> mask = np.array([[0, 1, 1], [0, 1, 0]])
         >>> rle = encode_run_lengths(mask)
         >>> decode_run_lengths(rle, 2, 3).tolist()

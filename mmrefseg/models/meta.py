@@ -22,14 +22,6 @@ class _NumbersStayReal(TorchFunctionMode):
 @contextmanager
 def meta_device() -> Iterator[None]:
     """Within it, modules are built with shapes but without values.
-
-    Example:
-        >>> import torch
-        >>> from mmrefseg.models.meta import meta_device
-        >>> with meta_device():
-        ...     layer = torch.nn.Linear(10**6, 10**6)
-        >>> layer.weight.device
-        device(type='meta')
     """
     with torch.device('meta'), _NumbersStayReal():
         yield

@@ -2,12 +2,11 @@
 """Synthetic scenes: small pictures of shapes with sentences about them."""
 
 from .absent import NO_TARGET, describe_absent, find_absent
-from .forms import Denotation, Located, Noun, Related, denote
+from .forms import Denotation, Located, Noun, Pair, Related, denote
 from .plural_words import full_vocabulary
 from .scenes import Scene, SceneObject, SceneStyle, sample_scene
 from .sentences import KINDS, Sentence, describe_scene, find_sentence
-from .several import (MULTI, Pair, denote_several, describe_several,
-                      find_several)
+from .several import MULTI, denote_several, describe_several, find_several
 from .words import vocabulary
 from .writer import SPLITS, build_scene, make_synthetic_refs
 

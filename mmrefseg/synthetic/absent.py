@@ -1,9 +1,9 @@
 # Licensed under the Apache License, Version 2.0.
-"""Sentences that mean nothing in a scene, and sound as if they did.
+"""No-target sentences about a scene that are false by one detail.
 
-Each is false by one detail: an attribute (the purple star, where stars are
-red and circles purple), a place (the red circle on the left, where the only
-one is on the right) or a relation.
+The detail is an attribute (the purple star, where stars are red and circles
+purple), a place (the red circle on the left, where the only one is on the
+right) or a relation.
 """
 
 import math
@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from .forms import (RELATIONS, SIDES, YES, Form, Located, Noun, Related,
-                    related, towards)
+from .forms import (RELATIONS, SIDES, YES, AnyForm, Located, Noun, Pair,
+                    Related, related, towards)
 from .plural_words import word_pair, word_several
 from .scenes import SceneObject
 from .sentences import Sentence, count_matches, name_object
-from .several import Pair, denote_several
+from .several import denote_several
 from .shapes import COLOURS, PATTERNS, SHAPES, SIZES
-from .words import MAX_WORDS, word_form
+from .words import MAX_WORDS, pick, word_form
 
 NO_TARGET = 'no_target'
 WRONG = ('attribute', 'place', 'relation')
@@ -33,17 +33,13 @@ _SEEN_ELSEWHERE = 0.7
 _PLURAL = 0.3
 _PAIR = 0.25
 # Attributes and places are named as often as in true sentences, so that the
-# words alone tell little.
+# words alone reveal little.
 _OF_APPEARANCE = (0.5, 0.5, 0.75, 0.75)
 _OF_PLACE = (0.15, 0.15, 0.5, 0.6)
 _OF_RELATION = (0.12, 0.12, 0.35, 0.85)
 _CORNERS = tuple(f'{y} {x}' for y in SIDES[2:] for x in SIDES[:2])
 _MOST = tuple(f'most {side}' for side in SIDES)
 _FAR = tuple(f'far {side}' for side in SIDES[:2])
-
-
-def _pick(rng: np.random.Generator, items: Sequence):
-    return items[int(rng.random() * len(items))]
 
 
 def is_deceptive(noun: Noun, objects: Sequence[SceneObject]) -> bool:
@@ -58,12 +54,12 @@ def _exchange(rng: np.random.Generator, noun: Noun,
               objects: Sequence[SceneObject]) -> Noun:
     """The noun with another value of one of its attributes."""
     named = [key for key in _VALUES if getattr(noun, key) is not None]
-    key = _pick(rng, named)
+    key = pick(rng, named)
     others = [x for x in _VALUES[key] if x != getattr(noun, key)]
-    seen = sorted({getattr(item, key) for item in objects} & set(others))
-    if seen and rng.random() < _SEEN_ELSEWHERE:
-        others = seen
-    return replace(noun, **{key: _pick(rng, others)})
+    present = sorted({getattr(item, key) for item in objects} & set(others))
+    if present and rng.random() < _SEEN_ELSEWHERE:
+        others = present
+    return replace(noun, **{key: pick(rng, others)})
 
 
 def _landmark(rng: np.random.Generator, objects: Sequence[SceneObject],
@@ -75,19 +71,19 @@ def _landmark(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def _others(rng: np.random.Generator, objects: Sequence[SceneObject],
             index: int) -> int:
-    return _pick(rng, [i for i in range(len(objects)) if i != index])
+    return pick(rng, [i for i in range(len(objects)) if i != index])
 
 
 def _place(rng: np.random.Generator) -> str:
     u = rng.random()
     kinds = ((0.45, SIDES), (0.70, _MOST), (0.78, _FAR), (0.93, _CORNERS))
-    return next((_pick(rng, x) for end, x in kinds if u < end), 'middle')
+    return next((pick(rng, x) for end, x in kinds if u < end), 'middle')
 
 
 def _missing(rng: np.random.Generator, item: SceneObject,
              objects: Sequence[SceneObject],
              chances: Sequence[float]) -> Noun | None:
-    """A noun that fits nothing, by one attribute of an object exchanged."""
+    """A noun that fits no object, by one exchanged attribute of an object."""
     noun = name_object(rng, item, chances)
     if len(noun) < 2:
         return None
@@ -98,11 +94,11 @@ def _missing(rng: np.random.Generator, item: SceneObject,
 
 
 def _wrong_attribute(rng: np.random.Generator,
-                     objects: Sequence[SceneObject]) -> Form | None:
-    """Nothing has all of the attributes; the rest may well be true."""
+                     objects: Sequence[SceneObject]) -> AnyForm | None:
+    """No object has all of the attributes; the rest may be true."""
     index = int(rng.random() * len(objects))
     item = objects[index]
-    how = _pick(rng, ('appearance', 'place', 'relation'))
+    how = pick(rng, ('appearance', 'place', 'relation'))
     chances = dict(
         appearance=_OF_APPEARANCE, place=_OF_PLACE, relation=_OF_RELATION)
     noun = _missing(rng, item, objects, chances[how])
@@ -115,16 +111,18 @@ def _wrong_attribute(rng: np.random.Generator,
         if rng.random() >= _PAIR:
             return noun
         other = _missing(rng, objects[mark], objects, _OF_APPEARANCE)
-        return None if other in (None, noun) else Pair(noun, other)
+        if other is None or other == noun:
+            return None
+        return Pair(noun, other)
     landmark = _landmark(rng, objects, mark)
     holds = [r for r in RELATIONS if related(r, item, objects[mark]) == YES]
     if landmark is None or not holds:
         return None
-    return Related(noun, _pick(rng, holds), landmark)
+    return Related(noun, pick(rng, holds), landmark)
 
 
 def _is_elsewhere(place: str, item: SceneObject) -> bool:
-    """Whether an object, seen by itself, is clearly not at a place."""
+    """Whether an object alone is clearly not at a place."""
     if place == 'middle':
         x, y = item.centre
         return math.hypot(x - 0.5, y - 0.5) >= _OFF_MIDDLE
@@ -133,9 +131,9 @@ def _is_elsewhere(place: str, item: SceneObject) -> bool:
 
 
 def _wrong_place(rng: np.random.Generator,
-                 objects: Sequence[SceneObject]) -> Form | None:
+                 objects: Sequence[SceneObject]) -> AnyForm | None:
     """The only one of its kind, and it is elsewhere."""
-    item = _pick(rng, objects)
+    item = pick(rng, objects)
     noun = name_object(rng, item, _OF_PLACE)
     place = _place(rng)
     # 'leftmost' and 'far left' compare: the only one is both.
@@ -147,7 +145,7 @@ def _wrong_place(rng: np.random.Generator,
 
 
 def _wrong_relation(rng: np.random.Generator,
-                    objects: Sequence[SceneObject]) -> Form | None:
+                    objects: Sequence[SceneObject]) -> AnyForm | None:
     """Thing and landmark are there, but stand in another relation."""
     index = int(rng.random() * len(objects))
     noun = name_object(rng, objects[index], _OF_RELATION)
@@ -155,7 +153,7 @@ def _wrong_relation(rng: np.random.Generator,
     landmark = _landmark(rng, objects, mark)
     if landmark is None or not is_deceptive(noun, objects):
         return None
-    return Related(noun, _pick(rng, RELATIONS), landmark)
+    return Related(noun, pick(rng, RELATIONS), landmark)
 
 
 _PROPOSE = dict(
@@ -164,7 +162,7 @@ _PROPOSE = dict(
 
 def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
                 wrong: str) -> Sentence | None:
-    """Looks for a sentence that surely means nothing, by one wrong detail.
+    """Look for a sentence that surely has no target, by one wrong detail.
 
     Args:
         rng (np.random.Generator): Source of all choices.
@@ -181,8 +179,8 @@ def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
         if isinstance(form, Pair):
             text = word_pair(rng, form.first, form.second)
         elif not isinstance(form, Located) and rng.random() < _PLURAL:
-            # However many are asked for, there are none.
-            text = word_several(rng, form, _pick(rng, (None, 2, 2, 3)))
+            # Any number is false: there are none.
+            text = word_several(rng, form, pick(rng, (None, 2, 2, 3)))
         else:
             text = word_form(rng, form)
         if len(text.split()) <= MAX_WORDS:
@@ -192,7 +190,7 @@ def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def describe_absent(rng: np.random.Generator,
                     objects: Sequence[SceneObject]) -> list[tuple]:
-    """Writes up to one sentence of each way to be wrong.
+    """Write up to one sentence for each kind of wrong detail.
 
     Args:
         rng (np.random.Generator): Source of all choices.

@@ -1,18 +1,17 @@
 # Licensed under the Apache License, Version 2.0.
-"""What a sentence means: structured forms and their evaluation on a scene.
+"""Structured forms of sentences and their evaluation on a scene.
 
-A form is evaluated with three truth values. An object is *surely* meant when
-any sensible reading of the words takes it, *surely not* when none does, and
-open in between; a sentence is used only when one object is surely meant and
-none is open. So the thresholds below come in pairs, one for yes and one for
-no, and a person who draws the line elsewhere in between agrees with the
-answer. Lengths are shares of the image's side.
+A form is evaluated with three truth values. An object is *surely* a target
+when every sensible reading of the words includes it, *surely not* when none
+does, and open in between; a sentence is used only when one object is surely
+the target and none is open. The thresholds below therefore come in pairs, one
+for yes and one for no: a person with a limit in between agrees with the
+result. Lengths are fractions of the side of the image.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
 
 from .scenes import SceneObject
 
@@ -43,14 +42,14 @@ NO, OPEN, YES = 0, 1, 2
 
 @dataclass(frozen=True)
 class Noun:
-    """Attributes that an object must have; None asks for nothing."""
+    """Attributes that an object must have; None is no condition."""
     size: str | None = None
     pattern: str | None = None
     colour: str | None = None
     shape: str | None = None
 
     def fits(self, item: SceneObject) -> bool:
-        """Whether an object has every attribute that is asked for."""
+        """Whether an object has every attribute of the noun."""
         return (self.size in (None, item.size)
                 and self.pattern in (None, item.pattern)
                 and self.colour in (None, item.colour)
@@ -76,7 +75,15 @@ class Related:
     landmark: Noun
 
 
-Form = Union[Noun, Located, Related]
+@dataclass(frozen=True)
+class Pair:
+    """Two objects, each named by itself."""
+    first: Noun
+    second: Noun
+
+
+Form = Noun | Located | Related
+AnyForm = Form | Pair
 
 
 @dataclass(frozen=True)
@@ -86,20 +93,20 @@ class Denotation:
     open: frozenset[int]
 
     def means(self, *indices: int) -> bool:
-        """Whether exactly these objects are meant beyond doubt."""
+        """Whether exactly these objects are the targets, none being open."""
         return not self.open and self.sure == frozenset(indices)
 
 
 def denote(form: Form, objects: Sequence[SceneObject]) -> Denotation:
-    """Evaluates a form on the objects of a scene.
+    """Evaluate a form on the objects of a scene.
 
     Args:
-        form (Form): What was said.
+        form (Form): Structured form of a sentence.
         objects (Sequence[SceneObject]): All objects of the scene.
 
     Returns:
-        Denotation: Which objects are meant. When a landmark is not exactly
-        one object, every object of the noun is open.
+        Denotation: The targets. When a landmark is not exactly one
+        object, every object of the noun is open.
     """
     noun = form if isinstance(form, Noun) else form.noun
     fits = [i for i, item in enumerate(objects) if noun.fits(item)]

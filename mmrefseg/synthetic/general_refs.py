@@ -28,7 +28,7 @@ def _record(sentence: Sentence, **more: Any) -> dict[str, Any]:
 def general_refs(refs: Sequence[dict], objects: Sequence[SceneObject],
                  annotations: Sequence[dict], *,
                  seed: tuple[int, ...]) -> list[dict]:
-    """Adds sentences about several objects and about none.
+    """Add sentences about several objects and about none.
 
     Args:
         refs (Sequence[dict]): The scene's refs of one target each, at least
@@ -39,8 +39,8 @@ def general_refs(refs: Sequence[dict], objects: Sequence[SceneObject],
 
     Returns:
         list[dict]: Refs with lists as ``ann_id`` and ``category_id``: those
-        given, with their sentences unchanged; one for each group that
-        sentences of kind 'multi' mean; one for each sentence of kind
+        given, with their sentences unchanged; one for each group of targets
+        of sentences of kind 'multi'; one for each sentence of kind
         'no_target', with ``[-1]`` as ``ann_id`` and, as ``wrong``, which
         detail of it is false.
     """

@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Words for several objects, and the vocabulary that covers them too."""
 
-
 import numpy as np
 
 from .forms import Noun, Related
@@ -13,7 +12,7 @@ _PLURAL = {
     word: f'{word}es' if word.endswith('s') else f'{word}s'
     for word in (*SHAPES, *GENERIC)
 }
-# Before a plural; with a number only where so many are meant.
+# Before a plural; with a number only for that many targets.
 _DETERMINERS = ('', 'the ', 'all ', 'all the ')
 _NUMBERED = {
     2: ('both ', 'the two ', 'two '),
@@ -24,13 +23,13 @@ _FRAME = ('all', 'are', 'both', 'every', 'three', 'two')
 
 def word_several(rng: np.random.Generator, form: Noun | Related,
                  count: int | None = None) -> str:
-    """Puts a form into words that speak of several objects.
+    """Put a form into words about several objects.
 
     Args:
         rng (np.random.Generator): Source of all choices.
-        form (Noun | Related): What is said.
-        count (int, optional): How many are meant, for sentences that say so.
-            None never says it.
+        form (Noun | Related): Structured form of the sentence.
+        count (int, optional): Number of targets, for sentences that state it.
+            None never states it.
 
     Returns:
         str: Lower case without punctuation, such as 'both red circles'.

@@ -38,7 +38,7 @@ class SceneStyle:
 
 @dataclass(frozen=True, eq=False)
 class SceneObject:
-    """One object and what can be seen of it.
+    """One object and its visible part.
 
     Args:
         shape, colour, size, pattern (str): Its words.
@@ -104,7 +104,7 @@ def _middle(counts: np.ndarray) -> tuple[float, float, int]:
 
 
 class _Placer:
-    """Puts objects on the canvas and keeps account of what stays visible."""
+    """Puts objects on the canvas and tracks their visible parts."""
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self.size = size
@@ -188,9 +188,9 @@ class _Placer:
         objects = []
         for i, item in enumerate(self.placed):
             x0, y0, x1, y1 = item.box
-            seen = self.labels[y0:y1, x0:x1] == i + 1
-            x, half_width, area = _middle(seen.sum(axis=0))
-            y, half_height, _ = _middle(seen.sum(axis=1))
+            visible = self.labels[y0:y1, x0:x1] == i + 1
+            x, half_width, area = _middle(visible.sum(axis=0))
+            y, half_height, _ = _middle(visible.sum(axis=1))
             n = self.size
             objects.append(
                 replace(

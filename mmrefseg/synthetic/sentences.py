@@ -1,8 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Sentences for the objects of a scene.
 
-Forms are proposed at random, kept only when :func:`denote` says that they
-mean exactly the wanted object, and then put into words.
+Forms are proposed at random, kept only when the wanted object is their one
+target by :func:`denote`, and then put into words.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .forms import (PLACES, RELATIONS, SIDES, YES, Form, Located, Noun,
-                    Related, denote, related)
+from .forms import (PLACES, RELATIONS, SIDES, YES, AnyForm, Form, Located,
+                    Noun, Related, denote, related)
 from .scenes import SceneObject
 from .words import MAX_WORDS, word_form
 
@@ -23,15 +23,15 @@ _NEEDLESS = 0.1
 
 
 class Sentence(NamedTuple):
-    """A sentence, what it says and what sort of words it uses."""
+    """A sentence, the kind of its words and its structured form."""
     text: str
     kind: str
-    form: Form
+    form: AnyForm
 
 
 def name_object(rng: np.random.Generator, item: SceneObject,
                 chances: Sequence[float]) -> Noun:
-    """Names each of size, pattern, colour and shape with its chance."""
+    """Name each of size, pattern, colour and shape with its chance."""
     size, pattern, colour, shape = (rng.random(4) < chances).tolist()
     return Noun(item.size if size else None,
                 item.pattern if pattern else None,
@@ -46,7 +46,7 @@ def count_matches(noun: Noun, objects: Sequence[SceneObject]) -> int:
 def _appearance(rng: np.random.Generator, objects: Sequence[SceneObject],
                 target: int) -> Form | None:
     noun = name_object(rng, objects[target], (0.5, 0.5, 0.75, 0.75))
-    # One word that settles it alone is an easy sentence: seldom kept.
+    # A sentence of one word is easy: seldom kept.
     if len(noun) == 0 or (len(noun) == 1 and rng.random() < 0.6):
         return None
     return noun
@@ -97,12 +97,12 @@ _PROPOSE = dict(
 
 def find_sentence(rng: np.random.Generator, objects: Sequence[SceneObject],
                   target: int, kind: str) -> Sentence | None:
-    """Looks for a sentence of one kind that means exactly one object.
+    """Look for a sentence of one kind with exactly one target.
 
     Args:
         rng (np.random.Generator): Source of all choices.
         objects (Sequence[SceneObject]): All objects of the scene.
-        target (int): Index of the object to be meant.
+        target (int): Index of the target.
         kind (str): One of ``KINDS``.
 
     Returns:
@@ -120,7 +120,7 @@ def find_sentence(rng: np.random.Generator, objects: Sequence[SceneObject],
 
 def describe_scene(rng: np.random.Generator, objects: Sequence[SceneObject],
                    max_refs: int = 5) -> list[list[Sentence]]:
-    """Writes up to one sentence of each kind for the objects of a scene.
+    """Write up to one sentence of each kind for the objects of a scene.
 
     The rarest kind of a scene limits how many sentences of the others are
     kept, so that the kinds stay balanced without looking at other scenes.

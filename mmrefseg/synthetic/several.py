@@ -1,44 +1,35 @@
 # Licensed under the Apache License, Version 2.0.
-"""Sentences that mean several objects of a scene."""
+"""Sentences about several objects of a scene."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 
-from .forms import RELATIONS, Denotation, Noun, Related, denote
+from .forms import RELATIONS, AnyForm, Denotation, Noun, Pair, Related, denote
 from .plural_words import word_pair, word_several
 from .scenes import SceneObject
 from .sentences import Sentence, count_matches, name_object
-from .words import MAX_WORDS
+from .words import MAX_WORDS, pick
 
 MULTI = 'multi'
 _TRIES = 14
 _SENTENCES = 2  # at most, of the same objects
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two objects, each named by itself."""
-    first: Noun
-    second: Noun
+SeveralForm = Noun | Related | Pair
 
 
-SeveralForm = Union[Noun, Related, Pair]
-
-
-def denote_several(form: SeveralForm,
+def denote_several(form: AnyForm,
                    objects: Sequence[SceneObject]) -> Denotation:
-    """Evaluates a form that may mean several objects.
+    """Evaluate a form that may have several targets.
 
     Args:
-        form (Noun | Related | Pair): What was said.
+        form (AnyForm): Structured form of a sentence.
         objects (Sequence[SceneObject]): All objects of the scene.
 
     Returns:
-        Denotation: Which objects are meant. A pair of which a part is not
-        exactly one object, or both are the same, is open.
+        Denotation: The targets. A pair of which a part is not exactly one
+        object, or both are the same, is open.
     """
     if not isinstance(form, Pair):
         return denote(form, objects)
@@ -49,23 +40,19 @@ def denote_several(form: SeveralForm,
     return Denotation(both, frozenset())
 
 
-def _pick(rng: np.random.Generator, items: Sequence):
-    return items[int(rng.random() * len(items))]
-
-
 def _propose_noun(rng: np.random.Generator,
                   objects: Sequence[SceneObject]) -> SeveralForm | None:
-    noun = name_object(rng, _pick(rng, objects), (0.25, 0.25, 0.6, 0.6))
+    noun = name_object(rng, pick(rng, objects), (0.25, 0.25, 0.6, 0.6))
     return noun if len(noun) else None
 
 
 def _propose_related(rng: np.random.Generator,
                      objects: Sequence[SceneObject]) -> SeveralForm | None:
-    noun = name_object(rng, _pick(rng, objects), (0.1, 0.1, 0.35, 0.7))
-    landmark = name_object(rng, _pick(rng, objects), (0.2, 0.2, 0.8, 0.85))
+    noun = name_object(rng, pick(rng, objects), (0.1, 0.1, 0.35, 0.7))
+    landmark = name_object(rng, pick(rng, objects), (0.2, 0.2, 0.8, 0.85))
     if not len(landmark) or count_matches(landmark, objects) != 1:
         return None
-    return Related(noun, _pick(rng, RELATIONS), landmark)
+    return Related(noun, pick(rng, RELATIONS), landmark)
 
 
 def _propose_pair(rng: np.random.Generator,
@@ -82,7 +69,7 @@ _PROPOSE = dict(
 
 def find_several(rng: np.random.Generator, objects: Sequence[SceneObject],
                  how: str) -> Sentence | None:
-    """Looks for a sentence that surely means several objects, but not all.
+    """Look for a sentence whose targets are several objects, but not all.
 
     Args:
         rng (np.random.Generator): Source of all choices.
@@ -113,7 +100,7 @@ def describe_several(rng: np.random.Generator,
                      objects: Sequence[SceneObject],
                      max_groups: int = 2
                      ) -> dict[frozenset[int], list[Sentence]]:
-    """Writes sentences for some groups of objects of a scene.
+    """Write sentences for some groups of objects of a scene.
 
     Args:
         rng (np.random.Generator): Source of all choices.
@@ -121,8 +108,8 @@ def describe_several(rng: np.random.Generator,
         max_groups (int): At most this many groups.
 
     Returns:
-        dict[frozenset[int], list[Sentence]]: Sentences by the objects that
-        they mean, one or two of each group.
+        dict[frozenset[int], list[Sentence]]: Sentences by their
+        targets, one or two of each group.
     """
     found: dict[frozenset[int], list[Sentence]] = {}
     ways = list(_PROPOSE)

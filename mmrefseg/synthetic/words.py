@@ -1,6 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Words for the structured forms, and the vocabulary that covers them."""
 
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from .forms import Form, Located, Noun
 from .shapes import COLOURS, PATTERNS, SHAPES, SIZES
 
 MAX_WORDS = 14
+T = TypeVar('T')
 
 GENERIC = ('object', 'thing', 'shape', 'one')
 
@@ -60,7 +63,8 @@ _SYNONYMS = {'large': ('large', 'large', 'large', 'big')}
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 
 
-def pick(rng: np.random.Generator, items: tuple[str, ...]) -> str:
+def pick(rng: np.random.Generator, items: Sequence[T]) -> T:
+    """One of some items, each with the same chance."""
     return items[int(rng.random() * len(items))]
 
 
@@ -104,7 +108,7 @@ def _word_appearance(rng: np.random.Generator, noun: Noun) -> str:
 
 
 def word_form(rng: np.random.Generator, form: Form) -> str:
-    """Puts a form into words, lower case and without punctuation."""
+    """Put a form into words, lower case and without punctuation."""
     if isinstance(form, Noun):
         return _word_appearance(rng, form)
     noun = word_noun(rng, form.noun)
@@ -123,9 +127,9 @@ def word_form(rng: np.random.Generator, form: Form) -> str:
 def vocabulary() -> list[str]:
     """BERT vocabulary of the scenes: special tokens, then words by alphabet.
 
-    It holds what the templates use and nothing else, in whole words: a word
-    that no training sentence has is seen as unknown, instead of meeting an
-    embedding that was never trained.
+    It holds only the words of the templates, as whole words: any other word
+    becomes the unknown token, instead of an embedding that was never
+    trained.
     """
     words = set(SHAPES) | set(COLOURS) | set(SIZES) | set(PATTERNS)
     words |= set(GENERIC) | set(_FRAME)

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Writes synthetic scenes in the layout of REFER or of gRefCOCO."""
+"""Files of synthetic scenes in the layout of REFER or of gRefCOCO."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import pickle
 import shutil
 import tempfile
 from dataclasses import asdict
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +37,7 @@ _IDS_PER_SPLIT = 1_000_000
 
 def build_scene(split: str, index: int, *, size: int,
                 seed: int) -> tuple[Scene, list[list[Sentence]], np.ndarray]:
-    """Builds one scene, a function of its arguments alone.
+    """Build one scene, a function of its arguments alone.
 
     Args:
         split (str): One of ``SPLITS``.
@@ -45,8 +46,14 @@ def build_scene(split: str, index: int, *, size: int,
         seed (int): Seed of the whole set.
 
     Returns:
-        tuple: The scene, for each object its sentences, and the picture
+        tuple: The scene, for each object its sentences, and the image
         (size x size x 3 uint8 BGR).
+
+    Example:
+        >>> from mmrefseg.synthetic import build_scene
+        >>> scene, sentences, image = build_scene('val', 0, size=96, seed=0)
+        >>> image.shape, len(scene.objects) == len(sentences)
+        ((96, 96, 3), True)
     """
     sequence = np.random.SeedSequence((seed, SPLITS.index(split), index))
     rng, picture_rng = (
@@ -54,7 +61,7 @@ def build_scene(split: str, index: int, *, size: int,
     while True:
         scene = sample_scene(rng, size, STYLES[split])
         sentences = describe_scene(rng, scene.objects)
-        # A scene must offer a choice: two objects that are spoken of.
+        # A scene must offer a choice: two objects with sentences.
         if sum(map(bool, sentences)) >= 2:
             return scene, sentences, render(picture_rng, scene)
 
@@ -120,7 +127,7 @@ def _write(folder: str, counts: dict[str, int], size: int, seed: int,
         for index in range(counts[split]):
             scene, sentences, picture = build_scene(
                 split, index, size=size, seed=seed)
-            image = dict(
+            image: dict[str, Any] = dict(
                 id=number * _IDS_PER_SPLIT + index + 1,
                 file_name=f'{split}_{index:06d}.jpg',
                 height=size,
@@ -131,14 +138,14 @@ def _write(folder: str, counts: dict[str, int], size: int, seed: int,
             found = _annotations(scene, image['id'])
             images.append(image)
             annotations += found
-            told = _refs(found, sentences, image, split)
+            new = _refs(found, sentences, image, split)
             if targets == 'any':
-                told = general_refs(
-                    told,
+                new = general_refs(
+                    new,
                     scene.objects,
                     found,
                     seed=(seed, number, index))
-            refs += told
+            refs += new
     with open(osp.join(folder, 'instances.json'), 'w') as file:
         json.dump(
             dict(
@@ -170,31 +177,43 @@ def make_synthetic_refs(out_dir: str,
                         seed: int = 0,
                         targets: str = 'one',
                         force: bool = False) -> bool:
-    """Writes a set of synthetic scenes in the REFER layout.
+    """Write a set of synthetic scenes in the REFER layout.
 
     ``out_dir`` gets ``images/``, ``instances.json``, ``refs(synthetic).p``
     and ``synthetic.json`` with the parameters; with ``targets='any'`` the
-    same pictures and sentences, and beside these others that mean several
-    objects or none, all in gRefCOCO's ``grefs(synthetic).json``. The folder
-    appears under its name only when it is complete. Scene number i of a split
-    depends on nothing but (seed, split, i, size): a larger set begins with
-    the scenes of a smaller one.
+    same images and sentences, and further sentences about several objects or
+    none, all in gRefCOCO's ``grefs(synthetic).json``. The folder appears
+    under its name only when it is complete. Scene number i of a split depends
+    only on (seed, split, i, size): a larger set begins with the scenes of a
+    smaller one.
 
     Args:
         out_dir (str): Folder to write.
         train, val, testA, testB (int): Scenes in each split.
         size (int): Side of the images in pixels, at least 96.
         seed (int): Seed of the whole set, at least 0.
-        targets (str): 'one': every sentence means one object. 'any': some
-            mean several, some none.
+        targets (str): 'one': every sentence has one target. 'any': some have
+            several targets, some none.
         force (bool): Replace a set that was made with other parameters.
 
     Returns:
-        bool: Whether the set was made now (False: it was there already).
+        bool: True if the set was written, False if it was present.
 
     Raises:
         ValueError: If a parameter is out of range.
         FileExistsError: If ``out_dir`` holds anything else than this set.
+
+    Example:
+        >>> import json, tempfile
+        >>> from mmrefseg.synthetic import make_synthetic_refs
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = make_synthetic_refs(
+        ...         f'{folder}/refs', size=96, train=2, val=1, testA=0,
+        ...         testB=0)
+        ...     with open(f'{folder}/refs/instances.json') as file:
+        ...         images = json.load(file)['images']
+        >>> written, [image['file_name'] for image in images]
+        (True, ['train_000000.jpg', 'train_000001.jpg', 'val_000000.jpg'])
     """
     counts = dict(train=train, val=val, testA=testA, testB=testB)
     if size < 96 or seed < 0 or min(counts.values()) < 0 or max(
@@ -215,10 +234,10 @@ def make_synthetic_refs(out_dir: str,
         meta['targets'] = targets
     meta = json.loads(json.dumps(meta))
     out_dir = osp.abspath(out_dir)
-    there = _read_meta(out_dir)
-    if there == meta and not force:
+    present = _read_meta(out_dir)
+    if present == meta and not force:
         return False
-    _check_free(out_dir, there, meta, force)
+    _check_free(out_dir, present, meta, force)
     os.makedirs(osp.dirname(out_dir), exist_ok=True)
     with tempfile.TemporaryDirectory(
             prefix='.' + osp.basename(out_dir) + '-',
@@ -244,20 +263,20 @@ def _read_meta(folder: str) -> dict | None:
     return meta if known else None
 
 
-def _check_free(out_dir: str, there: dict | None, meta: dict,
+def _check_free(out_dir: str, present: dict | None, meta: dict,
                 force: bool) -> None:
-    """Raises where writing would take something away from somebody."""
-    if there is None:
+    """Raise where writing would replace files of another kind or set."""
+    if present is None:
         if osp.exists(out_dir) and (not osp.isdir(out_dir)
                                     or os.listdir(out_dir)):
             raise FileExistsError(
                 f'{out_dir} holds something else than synthetic scenes: '
                 'choose another folder.')
     elif not force:
-        there, meta = ({'targets': 'one', **x} for x in (there, meta))
-        changes = ', '.join(f'{key}={there.get(key)} instead of {value}'
+        present, meta = ({'targets': 'one', **x} for x in (present, meta))
+        changes = ', '.join(f'{key}={present.get(key)} instead of {value}'
                             for key, value in meta.items()
-                            if there.get(key) != value)
+                            if present.get(key) != value)
         raise FileExistsError(
             f'{out_dir} holds scenes made with other parameters ({changes}): '
             'choose another folder, or pass --force (force=True) to replace '

@@ -1,9 +1,9 @@
 # Licensed under the Apache License, Version 2.0.
-"""A picture with the sentence above it and what the sentence means marked."""
+"""Pictures with a sentence above and the mask of its referent."""
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from mmrefseg.fileio.masks import mask_iou
 from .text import Color, draw_line, line_height, text_width, wrap_text
@@ -13,17 +13,11 @@ TRUTH_COLOR: Color = (40, 230, 200)
 BANNER_COLOR: Color = (28, 30, 36)
 TEXT_COLOR: Color = (245, 245, 245)
 FAINT_COLOR: Color = (170, 174, 184)
+FILLED, DASHED = '\u25a0 ', '\u2505\u2505 '  # marks of a legend
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
-    """Check an image and give it three channels.
-
-    Args:
-        image (np.ndarray): HxW or HxWx1 (grey) or HxWx3 (RGB), uint8.
-
-    Returns:
-        np.ndarray: HxWx3, uint8.
-    """
+    """Check an image (HxW, HxWx1 or HxWx3, uint8) and make it HxWx3."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
         raise ValueError(
             'An image to draw on is a uint8 array of HxW or HxWx3, not '
@@ -42,12 +36,8 @@ def drawing_size(height: int,
     """Height and width to draw at: a small image is enlarged until lines and
     letters are fine enough, a huge one reduced; the ratio stays.
 
-    Args:
-        height (int): Height of the image in pixels.
-        width (int): Width of the image in pixels.
-        min_side (int): Least length of the shorter side. Defaults to 448.
-        max_side (int, optional): Greatest length of the longer side; it goes
-            before ``min_side``. None means no limit. Defaults to 1600.
+    The shorter side gets ``min_side`` pixels at least, unless the longer one
+    would exceed ``max_side`` (None means no limit).
     """
     scale = max(1., min_side / min(height, width))
     if max_side is not None:
@@ -66,15 +56,8 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a mask to (height, width) with a smooth edge.
-
-    Args:
-        mask (np.ndarray): HxW; true, or not 0, on the thing meant.
-        size (tuple[int, int]): Height and width.
-
-    Returns:
-        np.ndarray: height x width, bool. A mask that is not empty stays so.
-    """
+    """Resize a mask (HxW or 1xHxW, not 0 on the referent) to (height, width)
+    with a smooth edge, as bool. One that is not empty stays so."""
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[0] == 1:
         mask = mask[0]
@@ -85,25 +68,21 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return mask
     soft = resize_image(mask.astype(np.float32), size)
     if mask.any() and soft.max() <= 0.5:
-        # reduced until the thing is finer than a pixel: keep its heart
+        # thinner than a pixel when reduced: keep what covers most
         return soft >= soft.max()
     return soft > 0.5
 
 
 def line_thickness(mask: np.ndarray) -> int:
     """Thickness in pixels of a mask's outline: it grows with the picture,
-    but stays fine around a small thing, which it would hide.
-
-    Args:
-        mask (np.ndarray): HxW, bool.
-    """
+    but stays fine around a small thing, which it would hide."""
     of_picture = 0.0045 * mask.size**0.5
     of_thing = 0.04 * float(mask.sum())**0.5
     return max(2, round(min(of_picture, of_thing)))
 
 
 def _contours(mask: np.ndarray) -> list[np.ndarray]:
-    # a frame of zeros, so that an outline along the picture's edge is closed
+    # a frame of zeros closes an outline along the picture's edge
     padded = np.pad(mask.astype(np.uint8), 1)
     found = cv2.findContours(padded, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     return [points - 1 for points in found[-2]]
@@ -114,15 +93,9 @@ def draw_outline(image: np.ndarray,
                  color: Color,
                  thickness: int,
                  dashed: bool = False) -> None:
-    """Draw the outline of a mask, cased so that it shows on any ground.
-
-    Args:
-        image (np.ndarray): HxWx3, uint8, RGB; changed in place.
-        mask (np.ndarray): HxW, bool.
-        color (tuple[int, int, int]): RGB, 0 to 255.
-        thickness (int): In pixels, without the casing.
-        dashed (bool): Dashes instead of a closed line. Defaults to False.
-    """
+    """Draw the outline of a mask (HxW, bool) into an image (HxWx3, RGB), in
+    place, cased so that it shows on any ground; ``thickness`` in pixels is
+    that without the casing."""
     dash, period = 4 + 4 * thickness, 7 + 7 * thickness
     casing = 2 * max(1, thickness // 2)
     pieces = []
@@ -147,18 +120,9 @@ def highlight(image: np.ndarray,
               color: Color = PREDICTION_COLOR,
               alpha: float = 0.3,
               dim: float = 0.25) -> np.ndarray:
-    """Tint a mask, dim what is around it, and draw its outline.
-
-    Args:
-        image (np.ndarray): HxWx3, uint8, RGB.
-        mask (np.ndarray): HxW, bool. An empty one leaves the image as it is.
-        color (tuple[int, int, int]): RGB, 0 to 255.
-        alpha (float): Share of the colour within the mask, 0 to 1.
-        dim (float): Share of black around the mask, 0 to 1.
-
-    Returns:
-        np.ndarray: HxWx3, uint8, a new image.
-    """
+    """Tint a mask (HxW, bool) by a share ``alpha``, dim what is around it by
+    a share ``dim``, and draw its outline, all in a new image (HxWx3, uint8,
+    RGB). An empty mask leaves the image as it is."""
     if not mask.any():
         return image.copy()
     out = image.astype(np.float32)
@@ -178,8 +142,8 @@ def add_banner(image: np.ndarray,
     Args:
         image (np.ndarray): HxWx3, uint8, RGB.
         text (str): The sentence; long ones are wrapped.
-        legend (list[tuple], optional): Entries (mark, colour, words) with the
-            marks 'filled', 'dashed' or '' (words only).
+        legend (list[tuple], optional): Entries (mark, colour, words): text
+            in that colour, then faint text.
         max_lines (int): Most lines of the sentence. Defaults to 4.
 
     Returns:
@@ -203,49 +167,26 @@ def add_banner(image: np.ndarray,
     for row in rows:
         x = margin
         for mark, color, words in row:
-            x = _draw_mark(banner, (x, y + small_step // 2), mark, color,
-                           small)
+            x = draw_line(banner, (x, y + small_step // 2), mark, small, color)
             x = draw_line(banner, (x, y + small_step // 2), words, small,
                           FAINT_COLOR) + small
         y += small_step
     return np.concatenate([np.asarray(banner), image])
 
 
-def _mark_width(mark: str, size: int) -> int:
-    return round(1.9 * size) if mark else 0
-
-
-def _legend_rows(legend, width: int, size: int) -> list:
+def _legend_rows(legend: list[tuple[str, Color, str]], width: int,
+                 size: int) -> list[list[tuple[str, Color, str]]]:
     """Distribute the entries of a legend over rows of at most ``width``."""
-    rows, used = [], 0
+    rows: list[list] = []
+    used = 0
     for entry in legend:
-        need = _mark_width(entry[0], size) + text_width(entry[2], size) + size
+        need = text_width(entry[0] + entry[2], size) + size
         if not rows or used + need > width:
             rows.append([])
             used = 0
         rows[-1].append(entry)
         used += need
     return rows
-
-
-def _draw_mark(banner: Image.Image, xy: tuple[int, int], mark: str,
-               color: Color, size: int) -> int:
-    """Draw a sign of the legend; returns where the words begin."""
-    if not mark:
-        return xy[0]
-    draw = ImageDraw.Draw(banner)
-    x, y = xy
-    half, length = round(0.36 * size), round(1.4 * size)
-    line = max(2, round(0.14 * size))
-    if mark == 'filled':
-        faint = tuple((c + b) // 2 for c, b in zip(color, BANNER_COLOR))
-        draw.rectangle([x, y - half, x + length, y + half], faint, color, line)
-    else:
-        for i in range(3):
-            start = x + i * length * 0.37
-            draw.line([(start, y), (start + 0.24 * length, y)], color,
-                      line + 1)
-    return x + _mark_width(mark, size)
 
 
 def draw_referring_overlay(image: np.ndarray,
@@ -258,7 +199,7 @@ def draw_referring_overlay(image: np.ndarray,
                            min_side: int = 448,
                            max_side: int | None = 1600,
                            legend: bool = True) -> np.ndarray:
-    """Draw a sentence and the thing that it means.
+    """Draw a sentence and the mask of its referent.
 
     The predicted mask is tinted and outlined, and its surroundings are
     dimmed; the true mask is a dashed outline in another colour. The sentence
@@ -267,7 +208,7 @@ def draw_referring_overlay(image: np.ndarray,
     Args:
         image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
         mask (np.ndarray, optional): hxw, the predicted mask, not 0 on the
-            thing meant. Any size; it is stretched to the image.
+            referent. Any size; it is stretched to the image.
         text (str, optional): The sentence. Without it there is no banner.
         gt (np.ndarray, optional): hxw, the true mask.
         alpha (float): Share of the tint, 0 to 1. Defaults to 0.3.
@@ -276,33 +217,36 @@ def draw_referring_overlay(image: np.ndarray,
         min_side (int): Smaller images are enlarged. Defaults to 448.
         max_side (int, optional): Larger images are reduced; None draws them
             at their size. Defaults to 1600.
-        legend (bool): Whether the banner explains the marks and, with both
-            masks given, tells the IoU at the size of ``gt``. Defaults to
+        legend (bool): Whether the banner explains the colours and, with both
+            masks given, gives the IoU at the size of ``gt``. Defaults to
             True.
 
     Returns:
         np.ndarray: The picture, RGB, uint8.
     """
     image = to_rgb(image)
-    size = drawing_size(*image.shape[:2], min_side, max_side)
+    size = drawing_size(image.shape[0], image.shape[1], min_side, max_side)
     out = resize_image(image, size)
     entries = []
     if mask is not None:
         drawn = resize_mask(mask, size)
         out = highlight(out, drawn, PREDICTION_COLOR, alpha, dim)
-        entries.append(
-            ('filled', PREDICTION_COLOR, 'prediction') if drawn.any() else
-            ('', PREDICTION_COLOR, 'prediction: nothing'))
+        entries.append(_entry(FILLED, PREDICTION_COLOR, 'prediction', drawn))
     if gt is not None:
         true = resize_mask(gt, size)
         out = out.copy() if mask is None else out
         draw_outline(out, true, TRUTH_COLOR, line_thickness(true), dashed=True)
-        entries.append(('dashed', TRUTH_COLOR, 'ground truth') if true.any()
-                       else ('', TRUTH_COLOR, 'ground truth: nothing'))
+        entries.append(_entry(DASHED, TRUTH_COLOR, 'ground truth', true))
     if mask is not None and gt is not None:
-        whole = resize_mask(gt, np.asarray(gt).shape[-2:])
-        iou = mask_iou(resize_mask(mask, whole.shape), whole)
+        label = resize_mask(gt, np.asarray(gt).shape[-2:])
+        iou = mask_iou(resize_mask(mask, label.shape), label)
         entries.append(('', TEXT_COLOR, f'IoU {100 * iou:.1f}'))
     if text is None:
         return out
     return add_banner(out, text, entries if legend else None)
+
+
+def _entry(mark: str, color: Color, words: str,
+           mask: np.ndarray) -> tuple[str, Color, str]:
+    return (mark, color, words) if mask.any() else ('', color,
+                                                    f'{words}: empty')

@@ -112,17 +112,10 @@ def draw_color_bar(width: int,
                    words: str,
                    height: int | None = None,
                    size: int = 16) -> np.ndarray:
-    """A strip that explains the colours of a heat map from 0 to 1.
+    """A strip (height x width x 3, RGB) that explains the colours of a heat
+    map from 0 to 1.
 
-    Args:
-        width (int): Of the strip, in pixels.
-        words (str): What the map shows; stands before the bar.
-        height (int, optional): Of the strip, in pixels; the words stand at
-            its lower end. Defaults to what the words need.
-        size (int): Font size in pixels. Defaults to 16.
-
-    Returns:
-        np.ndarray: height x width x 3, uint8, RGB.
+    The words stand at its lower end; ``height`` defaults to what they need.
     """
     needed = line_height(size) + size // 2
     height = max(needed, height or 0)
@@ -138,25 +131,15 @@ def draw_color_bar(width: int,
     return np.asarray(strip)
 
 
-def beside(left: np.ndarray, right: np.ndarray, gap: int = 6) -> np.ndarray:
-    """Put two pictures of one height side by side.
-
-    Args:
-        left (np.ndarray): HxWx3, uint8, RGB.
-        right (np.ndarray): Hxwx3, uint8, RGB.
-        gap (int): Space between them in pixels. Defaults to 6.
-    """
+def hstack(left: np.ndarray, right: np.ndarray, gap: int = 6) -> np.ndarray:
+    """Put two pictures (HxWx3, RGB) of one height side by side."""
     between = np.full((left.shape[0], gap, 3), BANNER_COLOR, np.uint8)
     return np.concatenate([left, between, right], axis=1)
 
 
-def stack(pictures: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
-    """Put pictures below each other, each scaled to the widest one's width.
-
-    Args:
-        pictures (sequence[np.ndarray]): HxWx3, uint8, RGB.
-        gap (int): Space between them in pixels. Defaults to 6.
-    """
+def vstack(pictures: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
+    """Put pictures (HxWx3, RGB) below each other, each scaled to the widest
+    one's width."""
     width = max(picture.shape[1] for picture in pictures)
     parts: list[np.ndarray] = []
     for picture in pictures:

@@ -9,9 +9,11 @@ the character.
 """
 
 import os.path as osp
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 
 import matplotlib
 import numpy as np
@@ -20,15 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Color = tuple[int, int, int]
 
-_WIDE_COVERAGE = ('CJK', 'Noto Sans', 'Source Han', 'WenQuanYi', 'Droid',
-                  'Gothic', 'Ming', 'Hei', 'Song', 'PingFang', 'YaHei',
-                  'Malgun', 'Nanum', 'Arial Unicode', 'Unifont', 'FreeSans')
-
-
-@lru_cache(maxsize=None)
-def _default_font() -> str:
-    return osp.join(matplotlib.get_data_path(), 'fonts', 'ttf',
-                    'DejaVuSans.ttf')
+_DEFAULT = osp.join(matplotlib.get_data_path(), 'fonts/ttf/DejaVuSans.ttf')
 
 
 @lru_cache(maxsize=None)
@@ -43,18 +37,17 @@ def _covered(path: str) -> frozenset[int]:
 @lru_cache(maxsize=None)
 def _font_for(char: str) -> str:
     """File of a font that has the character, else the default font's."""
-    if ord(char) in _covered(_default_font()):
-        return _default_font()
+    if ord(char) in _covered(_DEFAULT):
+        return _DEFAULT
     # imported when needed: it may have to list all fonts of the system first
     from matplotlib import font_manager
-    for entry in font_manager.fontManager.ttflist:
-        # bitmap colour fonts come in one size only: Pillow cannot scale them
-        if 'Color' in entry.name or not any(
-                part in entry.name for part in _WIDE_COVERAGE):
-            continue
-        if ord(char) in _covered(entry.fname):
-            return entry.fname
-    return _default_font()
+
+    # bitmap colour fonts come in one size only: Pillow cannot scale them;
+    # matplotlib's 'Last Resort' has a box for every character
+    files = (
+        font.fname for font in font_manager.fontManager.ttflist
+        if not re.search('Color|Last Resort', font.name))
+    return next((x for x in files if ord(char) in _covered(x)), _DEFAULT)
 
 
 @lru_cache(maxsize=64)
@@ -64,21 +57,14 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 def _runs(text: str) -> list[tuple[str, str]]:
     """Split a text into (font file, piece) with one font per piece."""
-    runs: list[tuple[str, str]] = []
-    for char in text:
-        path = _font_for(char)
-        if runs and runs[-1][0] == path:
-            runs[-1] = (path, runs[-1][1] + char)
-        else:
-            runs.append((path, char))
-    return runs
+    return [(path, ''.join(run)) for path, run in groupby(text, _font_for)]
 
 
 def clean_text(text: str) -> str:
     """One line of printable characters, composed and singly spaced.
 
     Control and formatting characters (among them the joiners and selectors
-    within emoji) have no picture of their own and are left out.
+    within emoji) have no picture of their own and are removed.
     """
     text = ' '.join(unicodedata.normalize('NFC', str(text)).split())
     return ''.join(
@@ -105,16 +91,7 @@ def wrap_text(text: str,
 
     Lines break at spaces; a word wider than a line, as in scripts without
     spaces, breaks anywhere. What is beyond ``max_lines`` gives way to an
-    ellipsis.
-
-    Args:
-        text (str): The text.
-        width (int): Width of a line in pixels.
-        size (int): Font size in pixels.
-        max_lines (int): Defaults to 4.
-
-    Returns:
-        list[str]: The lines, at least one (an empty text gives ``['']``).
+    ellipsis. An empty text gives ``['']``.
     """
     lines = ['']
     for word in clean_text(text).split(' '):
@@ -138,17 +115,10 @@ def wrap_text(text: str,
 
 def draw_line(canvas: Image.Image, xy: Sequence[int], text: str, size: int,
               color: Color) -> int:
-    """Draw one line of text onto a Pillow image, in place.
+    """Draw one line of text onto an RGB image, in place.
 
-    Args:
-        canvas (PIL.Image.Image): RGB image to draw on.
-        xy (sequence[int]): Left end and vertical middle of the line, pixels.
-        text (str): The line.
-        size (int): Font size in pixels.
-        color (tuple[int, int, int]): RGB, 0 to 255.
-
-    Returns:
-        int: The x coordinate where the line ends.
+    ``xy`` is its left end and vertical middle, ``size`` that of the font, in
+    pixels. Returns the x coordinate where the line ends.
     """
     draw = ImageDraw.Draw(canvas)
     x, y = float(xy[0]), xy[1]

@@ -1,12 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The visualizer of referring segmentation."""
 
-import hashlib
 import logging
-import os.path as osp
-import re
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.dist import master_only
@@ -15,64 +11,16 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from mmrefseg.registry import VISUALIZERS
+from .files import file_safe, save_picture, sentence_tag
 from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
-from .panels import beside, draw_color_bar, draw_heat_map, draw_panels, stack
-
-
-def sentence_tag(data_sample: BaseDataElement) -> str:
-    """Letters, digits, '-' and '_' that tell the sentences of an image apart.
-
-    Args:
-        data_sample (BaseDataElement): With ``ref_id`` and ``sent_id``, or
-            else ``text``, in its metainfo.
-
-    Returns:
-        str: E.g. 'ref12_sent345', or 'left-man-3f2a91' where there are no
-        ids; empty if there is no text either.
-    """
-    meta = data_sample.metainfo
-    ids = [
-        f'{short}{meta[key]}'
-        for short, key in (('ref', 'ref_id'), ('sent', 'sent_id'))
-        if meta.get(key) is not None
-    ]
-    if ids:
-        return file_safe('_'.join(ids))
-    text = meta.get('text')
-    if not text:
-        return ''
-    # what survives of a text in a file name may be alike for two texts
-    digest = hashlib.sha1(text.encode()).hexdigest()[:6]
-    return f"{file_safe(text.replace(' ', '-'))[:40]}-{digest}"
-
-
-def file_safe(name: str) -> str:
-    """A name that every file system and TensorBoard take."""
-    return re.sub(r'[^A-Za-z0-9._-]+', '_', str(name))
-
-
-def sample_name(data_sample: BaseDataElement, prefix: str = '') -> str:
-    """A name for a picture of a sample: image and sentence.
-
-    Args:
-        data_sample (BaseDataElement): With ``img_path`` in its metainfo, and
-            what :func:`sentence_tag` reads.
-        prefix (str): Put before the name, e.g. 'val'. Defaults to ''.
-
-    Returns:
-        str: E.g. 'val_000000123_ref12_sent345'.
-    """
-    path = data_sample.metainfo.get('img_path') or ''
-    stem = osp.splitext(osp.basename(str(path)))[0]
-    parts = [prefix, file_safe(stem), sentence_tag(data_sample)]
-    return '_'.join(part for part in parts if part) or 'sample'
+from .panels import draw_color_bar, draw_heat_map, draw_panels, hstack, vstack
 
 
 @VISUALIZERS.register_module()
 class RefSegVisualizer(Visualizer):
-    """Draws what a sentence means: the sentence in a banner, the predicted
-    mask tinted and outlined, the true mask as a dashed outline, and, where
-    the sample carries them, the mask prior and the attention of each word.
+    """Draws a sentence and its referent: the sentence in a banner, the mask
+    predicted tinted and outlined, the true mask as a dashed outline; where
+    the sample has them, the mask prior and the attention of each word.
 
     Pictures go to the ``vis_backends`` (``LocalVisBackend``,
     ``TensorboardVisBackend``, ...) under names that hold the image and the
@@ -95,6 +43,20 @@ class RefSegVisualizer(Visualizer):
         draw_attention (bool): Whether ``word_attention`` of a sample is
             drawn, one panel per word; the model gives it with
             ``test_cfg=dict(return_attention=True)``. Defaults to False.
+
+    Example:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmengine.structures import BaseDataElement, PixelData
+        >>> from mmrefseg.visualization import RefSegVisualizer
+        >>> mask = torch.zeros(1, 60, 90, dtype=torch.int64)
+        >>> mask[:, 10:30, 20:50] = 1
+        >>> sample = BaseDataElement(metainfo=dict(text='the left man'))
+        >>> sample.set_data(dict(pred_sem_seg=PixelData(data=mask)))
+        >>> image = np.full((60, 90, 3), 128, np.uint8)
+        >>> picture = RefSegVisualizer().draw_sample(image, sample)
+        >>> picture.shape[1:], picture.dtype
+        ((672, 3), dtype('uint8'))
     """
 
     def __init__(self,
@@ -116,7 +78,7 @@ class RefSegVisualizer(Visualizer):
         self.max_side = max_side
         self.draw_prior = draw_prior
         self.draw_attention = draw_attention
-        self._told = set()
+        self._absent: dict[str, object] = {}  # keys that were reported
 
     def draw_sample(self,
                     image: np.ndarray,
@@ -156,11 +118,11 @@ class RefSegVisualizer(Visualizer):
             min_side=self.min_side,
             max_side=self.max_side)
         if prior and self._has(data_sample, 'mask_prior', 'return_prior'):
-            main = beside(main,
+            main = hstack(main,
                           self._prior_panel(image, data_sample, main.shape[0]))
         if words and self._has(data_sample, 'word_attention',
                                'return_attention'):
-            main = stack([
+            main = vstack([
                 main,
                 self._word_panels(image, data_sample, main.shape[1])
             ])
@@ -184,18 +146,17 @@ class RefSegVisualizer(Visualizer):
         Args:
             name (str): Name of the picture; the sentence's ids are appended
                 unless they are in it.
-            image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
-            data_sample (BaseDataElement, optional): See :meth:`draw_sample`.
-            draw_gt (bool): Whether to draw the true mask.
-            draw_pred (bool): Whether to draw the prediction.
-            draw_prior (bool, optional): Overrides the constructor's.
-            draw_attention (bool, optional): Overrides the constructor's.
+            image, data_sample, draw_gt, draw_pred, draw_prior,
+                draw_attention: See :meth:`draw_sample`.
             show (bool): Whether to open a window. Defaults to False.
             wait_time (float): Seconds that the window stays; 0 means until a
                 key is pressed. Defaults to 0.
             out_file (str, optional): A file for the picture, instead of the
                 backends.
             step (int): The step that the backends note. Defaults to 0.
+
+        Raises:
+            OSError: ``out_file`` cannot be written.
         """
         picture = self.draw_sample(image, data_sample, draw_gt, draw_pred,
                                    draw_prior, draw_attention)
@@ -205,7 +166,7 @@ class RefSegVisualizer(Visualizer):
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(picture[..., ::-1], out_file)
+            save_picture(picture, out_file)
         else:
             self.add_image(file_safe(name), picture, step)
 
@@ -213,8 +174,9 @@ class RefSegVisualizer(Visualizer):
              option: str) -> bool:
         if key in data_sample:
             return True
-        if key not in self._told:
-            self._told.add(key)
+        call = object()
+        # dict.setdefault is atomic: of several threads one reports
+        if self._absent.setdefault(key, call) is call:
             print_log(
                 f'Asked to draw "{key}", but the samples carry none. Set '
                 f'`model.test_cfg.{option}=True` with a model that has it.',
@@ -229,7 +191,8 @@ class RefSegVisualizer(Visualizer):
         image = to_rgb(image)
         image = resize_image(
             image,
-            drawing_size(*image.shape[:2], self.min_side, self.max_side))
+            drawing_size(image.shape[0], image.shape[1], self.min_side,
+                         self.max_side))
         bar = draw_color_bar(
             image.shape[1],
             'mask prior',

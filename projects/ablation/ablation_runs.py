@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import yaml
 from mmengine.config import Config
 
+from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import write_atomically
 
 RESULT = 'result.json'
@@ -145,7 +146,7 @@ def prepare(row: Row, *, base: str, seed: int, work_dir: str,
     source = osp.join(run.folder, 'row.py')
     write_atomically(source, lay_over(row, base).encode())
     cfg = Config.fromfile(source)
-    cfg.merge_from_dict({**(options or {}), 'randomness.seed': seed})
+    merge_options(cfg, {**(options or {}), 'randomness.seed': seed})
     text = cfg.pretty_text
     if osp.exists(run.config):
         with open(run.config, encoding='utf-8') as file:

@@ -83,7 +83,7 @@ def markdown(rows: Sequence[Row], results: Results,
 
     Args:
         rows (Sequence[Row]): The rows, in order.
-        results (Results): Their metrics; rows without any are left out.
+        results (Results): Their metrics; rows without any are skipped.
         metrics (Sequence[str]): Names of the metrics shown.
 
     Returns:

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from mmengine.config import Config, DictAction
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import write_atomically
 import ablation_runs
 import ablation_tables
@@ -102,7 +103,7 @@ def describe(args: argparse.Namespace,
         str: Lines to be read.
     """
     cfg = Config.fromfile(args.base, format_python_code=False)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     budget, unit = cfg.train_cfg.get('max_iters'), 'iterations'
     if budget is None:
         budget, unit = cfg.train_cfg.max_epochs, 'epochs'

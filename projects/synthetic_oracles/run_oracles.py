@@ -20,7 +20,7 @@ def print_words_alone(report: dict) -> None:
     print('{share:.1f} % of the sentences are no-target. Classified by words '
           'alone:'.format(**report))
     for name, when in (('', 'where its probability is above 0.5'),
-                       (' even', 'as often as it is right')):
+                       (' even', 'for as many sentences as there are')):
         print(f'  no-target {when}: N-acc {report["N-acc" + name]:.1f} %, '
               f'T-acc {report["T-acc" + name]:.1f} %')
 

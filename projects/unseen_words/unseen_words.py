@@ -14,7 +14,7 @@ from replaced_words import ReplacedWords
 
 # What replaces a word instead of a synonym: no word, a nonsense word, and the
 # token of words outside of the vocabulary.
-CONTROLS = {'left out': '', 'nonsense': 'blicket', '[UNK]': '[UNK]'}
+CONTROLS = {'removed': '', 'nonsense': 'blicket', '[UNK]': '[UNK]'}
 SEEN, UNSEEN = 'seen', 'unseen'
 ALL = 'all'
 
@@ -116,7 +116,7 @@ def measure_unseen_words(model: nn.Module,
         for control, word in CONTROLS.items():
             shown[control] = ReplacedWords(
                 dataset=dataset, words=dict.fromkeys(words, word))
-        # Leaving a word out leaves nothing of some sentences.
+        # Without the word, some sentences are empty.
         kept = sorted(
             set.intersection(*({each.source(i)[0]
                                 for i in range(len(each))}

@@ -14,9 +14,8 @@ from pathlib import Path
 import torch
 from mmengine.hooks import Hook
 
-from mmrefseg import fileio
 from mmrefseg.engine import launch
-from mmrefseg.fileio import read_weights
+from mmrefseg.fileio import atomic, read_weights
 from mmrefseg.registry import HOOKS
 
 ROOT = Path(__file__).parents[2]
@@ -110,12 +109,13 @@ def train(config, work_dir, resume=False, writer=None, limit=None):
         limit (int, optional): Bytes that no file may exceed.
     """
     if writer is not None:
-        fileio.open = writer
+        atomic.open = writer
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     cfg = launch.load_config(str(config), work_dir=str(work_dir))
     cfg.experiment_name = uuid.uuid4().hex
-    launch.set_resume(cfg, 'auto' if resume else None)
+    if resume:
+        cfg.update(resume=True, load_from=None)
     launch.build_runner(cfg).train()
 
 

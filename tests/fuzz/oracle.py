@@ -12,8 +12,6 @@ from mmrefseg.registry import TRANSFORMS
 ACCEPTED, REFUSED = 'accepted', 'refused'
 # Exactly these: a subclass, such as a UnicodeDecodeError, comes from within.
 CLEAR = (ValueError, FileNotFoundError, PlainPickleError)
-META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'text', 'ref_id', 'sent_id', 'image_id', 'kind')
 
 
 class Fault(Exception):
@@ -62,7 +60,7 @@ class Oracle:
                 TRANSFORMS.build(x) for x in (
                     dict(type='LoadRefImage'), dict(type='LoadRefMask'),
                     dict(type='Resize', scale=(32, 32), keep_ratio=False),
-                    dict(type='PackSegInputs', meta_keys=META_KEYS))
+                    dict(type='PackRefInputs'))
             ]
         self.encoder = BertLanguageEncoder(
             vocab='synthetic',

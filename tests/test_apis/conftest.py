@@ -15,13 +15,11 @@ from mmrefseg.registry import MODELS
 CONFIG = '''
 default_scope = 'mmrefseg'
 norm_cfg = dict(type='BN', requires_grad=True)
-meta_keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'text', 'ref_id', 'sent_id')
 test_pipeline = [
     dict(type='LoadRefImage'),
     dict(type='Resize', scale=(64, 64), keep_ratio=False),
     dict(type='LoadRefMask'),
-    dict(type='PackSegInputs', meta_keys=meta_keys)]
+    dict(type='PackRefInputs')]
 test_dataloader = dict(
     batch_size=2, num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),

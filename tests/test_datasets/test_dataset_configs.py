@@ -99,17 +99,41 @@ def test_config_reads_the_documented_tree(name, tmp_path, monkeypatch,
         assert tuple(counts) == COUNTS
 
 
+def _at_480(config):
+    """A config with the sizes of its resizing changed."""
+    if isinstance(config, (list, tuple)):
+        return [_at_480(x) for x in config]
+    if not isinstance(config, dict):
+        return config
+    changed = {key: _at_480(x) for key, x in config.items()}
+    for key in {'scale', 'image_scale'} & set(config):
+        assert tuple(config[key]) == (448, 448)
+        changed[key] = [480, 480]
+    return changed
+
+
+@pytest.mark.parametrize('path', sorted(FOLDER.glob('*_480.py')),
+                         ids=lambda x: x.stem)
+def test_twins_differ_in_size_alone(path):
+    """Of inherited pipelines a part is changed in place: nothing else may be,
+    and nothing of the parent may stay at its own size."""
+    parent = Config.fromfile(FOLDER / path.name.replace('_480', ''))
+    twin = Config.fromfile(path)
+    assert json.loads(json.dumps(twin.to_dict())) == json.loads(
+        json.dumps(_at_480(parent.to_dict())))
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_pipelines_keep_left_on_the_left(name):
     cfg = Config.fromfile(FOLDER / f'{name}.py')
     for part in ('train', 'val', 'test'):
-        types = [
-            x['type'] for x in cfg[f'{part}_dataloader'].dataset.pipeline
-        ]
+        pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
+        assert pipeline[-1] == dict(type='PackRefInputs')
+        types = [x['type'] for x in pipeline]
         middle = ['LoadRefMask', 'Resize']
         if part != 'train':
             middle.reverse()
-        assert types == ['LoadRefImage', *middle, 'PackSegInputs']
+        assert types == ['LoadRefImage', *middle, 'PackRefInputs']
         assert cfg[f'{part}_dataloader'].sampler.type == (
             'OneSentencePerRefSampler' if part == 'train' else
             'DefaultSampler')

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import init_default_scope
+from refer_checks import check_folder
 
 from mmrefseg.datasets import (GRefCOCODataset, OneSentencePerRefSampler,
                                RefCOCODataset)
 
-META_KEYS = ('img_path', 'ori_shape', 'text', 'ref_id', 'sent_id', 'ann_id',
-             'no_target')
 PIPELINE = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
-    dict(type='PackSegInputs', meta_keys=META_KEYS)
+    dict(type='PackRefInputs')
 ]
 
 
@@ -55,6 +54,28 @@ def write_general_set(write_refer_set, tiny_refer_parts):
 @pytest.fixture
 def root(tmp_path, write_general_set):
     return write_general_set(tmp_path / 'grefcoco')
+
+
+@pytest.mark.parametrize('ref, stated', [(0, True), (1, False), (2, 1),
+                                         (2, 'yes'), (4, 0)])
+def test_no_target_that_contradicts_the_annotations(tmp_path, ref, stated,
+                                                    write_general_set):
+
+    def change(refs, instances):
+        for x in refs:
+            x['no_target'] = x['ann_id'] in (-1, [-1])
+        refs[ref]['no_target'] = stated
+
+    root = write_general_set(tmp_path / 'set', change)
+    split = 'val' if ref == 4 else 'train'
+    with pytest.raises(ValueError, match=f'Ref {ref + 1} of .*no_target=.* '
+                       'beside ann_id .* contradict each other'):
+        _load(root, split)
+    _load(root, 'train' if ref == 4 else 'val')  # of others it says nothing
+    [report] = check_folder(str(root))
+    [fault] = [x for x in report.faults if 'no_target' in x.kind]
+    assert fault.split == split and not fault.harmless
+    assert fault.what.startswith(f'Ref {ref + 1} has no_target=')
 
 
 def _load(root, split='train', **kwargs):

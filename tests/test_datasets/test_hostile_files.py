@@ -17,7 +17,7 @@ from mmrefseg.datasets import (JSONLinesRefDataset, LoadRefImage, LoadRefMask,
                                RefCOCODataset)
 from mmrefseg.datasets.field_checks import (as_length, is_file_name, is_id,
                                             is_note)
-from mmrefseg.datasets.transforms.masks import rasterize
+from mmrefseg.fileio.masks import rasterize
 from mmrefseg.fileio.plain_pickle import (_ALLOWED, PlainPickleError,
                                           loads_plain_pickle)
 

@@ -13,9 +13,7 @@ PIPELINE = [
     dict(type='LoadRefImage'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),
     dict(type='LoadRefMask'),
-    dict(
-        type='PackSegInputs',
-        meta_keys=('text', 'ref_id', 'sent_id', 'kind', 'ori_shape'))
+    dict(type='PackRefInputs')
 ]
 
 

@@ -6,11 +6,12 @@ import pickle
 from pathlib import Path
 
 import pytest
+from make_leak_list import write_leak_list
 from mmengine.dataset import ConcatDataset
 
 from mmrefseg.datasets import OneSentencePerRefSampler, RefCOCODataset
 from mmrefseg.datasets.leak_list import (held_out_images, images_to_exclude,
-                                         read_leak_list, write_leak_list)
+                                         read_leak_list)
 
 TOOL = (
     Path(__file__).parents[2] / 'tools/dataset_converters/make_leak_list.py')

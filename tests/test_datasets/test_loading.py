@@ -9,7 +9,7 @@ from mmseg.datasets.transforms import Resize
 from PIL import Image
 
 from mmrefseg.datasets.transforms import LoadRefImage, LoadRefMask
-from mmrefseg.datasets.transforms.truncation import find_truncation
+from mmrefseg.fileio.images import find_truncation
 
 POLYGON = [[2, 2, 20, 2, 20, 12, 2, 12]]
 

@@ -14,13 +14,11 @@ from mmrefseg.datasets import RefCOCODataset
 from mmrefseg.datasets.annotation_store import AnnotationStore
 from mmrefseg.datasets.refer_files import load_instances
 
-META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'scale_factor', 'text',
-             'ref_id', 'sent_id', 'image_id', 'ann_id', 'kind', 'split')
 TRAIN = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
     dict(type='Resize', scale=(48, 32), keep_ratio=False),
-    dict(type='PackSegInputs', meta_keys=META_KEYS)
+    dict(type='PackRefInputs')
 ]
 TEST = [TRAIN[0], TRAIN[2], TRAIN[1], TRAIN[3]]
 

@@ -10,9 +10,7 @@ from mmrefseg.datasets import RefCOCODataset, RRefCOCODataset
 PIPELINE = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
-    dict(
-        type='PackSegInputs',
-        meta_keys=('text', 'ref_id', 'sent_id', 'exist', 'no_target'))
+    dict(type='PackRefInputs')
 ]
 
 
@@ -48,7 +46,7 @@ def test_masks_of_what_does_not_exist_are_empty(tmp_path, write_refer_set,
     expected = [True, False, True, True, False, True]
     for i, exists in enumerate(expected):
         sample = dataset[i]['data_samples']
-        assert sample.exist is exists and sample.no_target is not exists
+        assert sample.no_target is not exists
         mask = sample.gt_sem_seg.data
         assert bool(mask.any()) == exists
         if classic is not None:

@@ -102,7 +102,7 @@ def test_folder_of_images(call, model, tmp_path):
     assert [name.split('_')[0] for name in pictures] == ['a', 'a', 'b', 'b']
 
 
-def test_a_model_that_can_say_nothing_is_there(call, tmp_path, capsys):
+def test_a_model_that_predicts_existence(call, tmp_path, capsys):
     """Its own score has a column; others have none."""
     model = _publish(
         tmp_path, CONFIG + "model = dict(decode_head=dict("
@@ -110,7 +110,7 @@ def test_a_model_that_can_say_nothing_is_there(call, tmp_path, capsys):
     call(str(SCENE), 'white star', '--model', model, '--device', 'cpu')
     [head] = [x for x in capsys.readouterr().out.splitlines()
               if x.startswith('| sentence')]
-    assert head.split('|')[2].strip() == 'is there'
+    assert head.split('|')[2].strip() == 'existence'
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -120,7 +120,7 @@ def test_a_model_that_can_say_nothing_is_there(call, tmp_path, capsys):
     ((str(SCENE), 'star', '--model', 'what'),
      "error: There is no model 'what'"),
     ((str(SCENE), 'star', '--model', 'MODEL', '--weights', 'no.pth'),
-     'error: There is no checkpoint no.pth'),
+     "error: The weights 'no.pth' do not exist"),
 ])
 def test_errors_are_one_sentence(call, model, arguments, message):
     arguments = [model if x == 'MODEL' else x for x in arguments]

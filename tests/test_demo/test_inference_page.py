@@ -15,7 +15,7 @@ PAGE = (ROOT / 'docs' / 'inference.md').read_text()
 
 
 @pytest.fixture
-def box(tmp_path, monkeypatch):
+def packaged(tmp_path, monkeypatch):
     """A model with random weights in the place of the packaged one."""
     config = tmp_path / 'config.py'
     base = str(ROOT / 'configs/_base_/models/mpg-lqgnet_nano.py')
@@ -29,16 +29,16 @@ def box(tmp_path, monkeypatch):
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'w.pth')
     publish_model(
         str(tmp_path / 'w.pth'),
-        str(tmp_path / 'box' / 'mpg-lqgnet_nano'),
+        str(tmp_path / 'zoo' / 'mpg-lqgnet_nano'),
         config=str(config))
-    monkeypatch.setattr(model_zoo, '_PACKAGED', tmp_path / 'box')
+    monkeypatch.setattr(model_zoo, '_PACKAGED', tmp_path / 'zoo')
 
 
-def test_python(box, tmp_path, monkeypatch):
+def test_python(packaged, tmp_path, monkeypatch):
     (tmp_path / 'demo').symlink_to(ROOT / 'demo')
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r'```python\n(.*?)```', PAGE, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     names: dict = {}
     for block in blocks:
         exec(compile(block, 'docs/inference.md', 'exec'), names)
@@ -46,11 +46,11 @@ def test_python(box, tmp_path, monkeypatch):
     assert len(list((tmp_path / 'outputs').iterdir())) == 5
 
 
-def test_keys_of_results_are_those_of_the_page(box):
+def test_keys_of_results_are_those_of_the_page(packaged):
     from mmrefseg.apis import RefSegInferencer
     inferencer = RefSegInferencer('mpg-lqgnet_nano', device='cpu')
     [[own]] = inferencer(str(ROOT / 'demo/scene.png'), 'star')['predictions']
-    table = PAGE[PAGE.index('### Results'):PAGE.index('### It sees')]
+    table = PAGE[PAGE.index('### Results'):PAGE.index('### Preparation')]
     assert set(own) == set(re.findall(r'^\| `(\w+)` \|', table, re.MULTILINE))
 
 

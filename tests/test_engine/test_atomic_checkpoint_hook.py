@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from mmrefseg import fileio
 from mmrefseg.engine.hooks import AtomicCheckpointHook, is_complete_checkpoint
-from mmrefseg.fileio import secure_checkpoint_loading
+from mmrefseg.fileio import atomic, secure_checkpoint_loading
 
 
 class Data(Dataset):
@@ -156,7 +156,7 @@ def test_killed_while_writing(tmp_path, monkeypatch, moment):
             raise Killed
         original(source, target)
 
-    monkeypatch.setattr(fileio.os, 'replace', fail)
+    monkeypatch.setattr(atomic.os, 'replace', fail)
     failing = 0
     make_runner(tmp_path / 'whole', epochs=2).train()
     total = len(calls)
@@ -258,7 +258,7 @@ class FullDisk:
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'b.txt'
     fileio.write_atomically(path, b'one')
-    monkeypatch.setattr(fileio, 'open', FullDisk, raising=False)
+    monkeypatch.setattr(atomic, 'open', FullDisk, raising=False)
     with pytest.raises(OSError) as info:
         fileio.write_atomically(path, b'three')
     assert info.value.errno == errno.ENOSPC
@@ -272,7 +272,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     make_runner(tmp_path, epochs=1, scores=(1, )).train()
     before = (tmp_path / 'epoch_1.pth').read_bytes()
     runner = make_runner(tmp_path, epochs=2, resume=True, scores=(2, ))
-    monkeypatch.setattr(fileio, 'open', FullDisk, raising=False)
+    monkeypatch.setattr(atomic, 'open', FullDisk, raising=False)
     with pytest.raises(OSError, match='epoch_2.pth.*could not be written'):
         runner.train()
     monkeypatch.undo()

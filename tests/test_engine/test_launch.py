@@ -1,6 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """From a config and the arguments of a command to a Runner."""
 
+import importlib.util
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,10 @@ from mmengine.config import Config
 from mmrefseg.engine import launch
 
 ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location(
+    'command_options', ROOT / 'tools/command_options.py')
+command_options = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(command_options)
 TEXT = '''
 default_scope = 'mmrefseg'
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=.1))
@@ -26,7 +32,12 @@ def cfg():
 @pytest.fixture
 def device(monkeypatch):
     """A function that makes the machine appear to have a device."""
-    return lambda name: monkeypatch.setattr(launch, 'get_device', lambda: name)
+
+    def pretend(name):
+        for module in (launch, command_options):
+            monkeypatch.setattr(module, 'get_device', lambda: name)
+
+    return pretend
 
 
 class TestLoadConfig:
@@ -65,73 +76,73 @@ class TestAmp:
 
     def test_on_gpu(self, cfg, device):
         device('cuda')
-        launch.enable_amp(cfg)
+        command_options.enable_amp(cfg)
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
         assert cfg.optim_wrapper.loss_scale == 'dynamic'
         assert cfg.optim_wrapper.optimizer.lr == .1
 
     def test_on_cpu(self, cfg, device):
         device('cpu')
-        launch.enable_amp(cfg)
+        command_options.enable_amp(cfg)
         assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
         assert 'loss_scale' not in cfg.optim_wrapper
 
-    @pytest.mark.parametrize('kind', launch.AMP_WRAPPERS)
+    @pytest.mark.parametrize('kind', command_options.AMP_WRAPPERS)
     def test_is_there_already(self, cfg, kind):
         cfg.optim_wrapper.type = kind
-        launch.enable_amp(cfg)
+        command_options.enable_amp(cfg)
         assert cfg.optim_wrapper.type == kind
 
     def test_of_a_foreign_wrapper(self, cfg):
         cfg.optim_wrapper.type = 'ApexOptimWrapper'
         with pytest.raises(ValueError, match='ApexOptimWrapper'):
-            launch.enable_amp(cfg)
+            command_options.enable_amp(cfg)
 
 
 class TestAutoScale:
 
     def test_is_switched_on(self, cfg):
         cfg.auto_scale_lr = dict(base_batch_size=16)
-        launch.enable_auto_scale_lr(cfg)
+        command_options.enable_auto_scale_lr(cfg)
         assert cfg.auto_scale_lr == dict(base_batch_size=16, enable=True)
 
     @pytest.mark.parametrize('setting', [None, dict(enable=False)])
     def test_needs_the_batch_size(self, cfg, setting):
         cfg.auto_scale_lr = setting
         with pytest.raises(ValueError, match='base_batch_size'):
-            launch.enable_auto_scale_lr(cfg)
+            command_options.enable_auto_scale_lr(cfg)
 
 
 class TestResume:
 
     def test_leaves_the_config_alone(self, cfg):
         cfg.resume, cfg.load_from = True, 'a.pth'
-        launch.set_resume(cfg, None)
+        command_options.set_resume(cfg, None)
         assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
 
     def test_from_the_latest(self, cfg):
         cfg.load_from = 'pretrained.pth'
-        launch.set_resume(cfg, 'auto')
+        command_options.set_resume(cfg, 'auto')
         assert (cfg.resume, cfg.load_from) == (True, None)
 
     def test_from_a_checkpoint(self, cfg, tmp_path):
         path = tmp_path / 'a.pth'
         path.touch()
-        launch.set_resume(cfg, str(path))
+        command_options.set_resume(cfg, str(path))
         assert (cfg.resume, cfg.load_from) == (True, str(path))
 
     def test_from_an_absent_one(self, cfg):
         with pytest.raises(FileNotFoundError, match='no checkpoint no.pth'):
-            launch.set_resume(cfg, 'no.pth')
+            command_options.set_resume(cfg, 'no.pth')
 
     def test_an_address_is_not_looked_for(self):
-        launch.check_checkpoint('https://example.org/a.pth')
+        command_options.check_checkpoint('https://example.org/a.pth')
 
 
 class TestPredictions:
 
     def test_are_all_drawn(self, cfg):
-        launch.draw_predictions(cfg, show_dir='drawn')
+        command_options.draw_predictions(cfg, show_dir='drawn')
         hook = cfg.default_hooks.visualization
         assert hook.num_test_samples == -1
         assert (hook.out_dir, hook.show) == ('drawn', False)
@@ -139,20 +150,20 @@ class TestPredictions:
     def test_need_a_hook_to_be_drawn(self, cfg):
         del cfg.default_hooks['visualization']
         with pytest.raises(ValueError, match='RefVisualizationHook'):
-            launch.draw_predictions(cfg, show=True)
+            command_options.draw_predictions(cfg, show=True)
 
     @pytest.mark.parametrize('several', [False, True])
     def test_are_written_besides_measuring(self, cfg, several):
         first = cfg.test_evaluator
         if several:
             cfg.test_evaluator = [first]
-        launch.dump_predictions(cfg, 'a.jsonl')
+        command_options.dump_predictions(cfg, 'a.jsonl')
         assert cfg.test_evaluator[0] == first
         assert cfg.test_evaluator[1].out_file == 'a.jsonl'
 
     def test_are_written_as_json_lines(self, cfg):
         with pytest.raises(ValueError, match='.jsonl'):
-            launch.dump_predictions(cfg, 'a.pkl')
+            command_options.dump_predictions(cfg, 'a.pkl')
 
 
 class TestDistributed:
@@ -211,10 +222,41 @@ class TestLeaveDistributed:
         launch.leave_distributed()
         assert not torch.distributed.is_initialized()
 
-    @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
-    def test_the_commands_do_it_last(self, tool):
+    @pytest.mark.parametrize('fails', [False, True])
+    @pytest.mark.parametrize('tool, does', [('train', 'train'),
+                                            ('test', 'test')])
+    def test_the_commands_do_it_last(self, tool, does, fails, monkeypatch,
+                                     tmp_path):
         """Without it a run of two processes that went well fails in about
-        one of ten cases: too rarely to be seen by running it."""
-        text = (ROOT / 'tools' / tool).read_text()
-        body = text.split("\n\n\nif __name__ == '__main__':")[0]
-        assert body.endswith('    launch.leave_distributed()')
+        one of ten cases: too rarely to be seen by running it. After an error
+        it would wait for ever."""
+        calls = []
+
+        class FakeRunner:
+
+            def __getattr__(self, name):
+
+                def call():
+                    calls.append(name)
+                    if fails:
+                        raise RuntimeError('no')
+
+                return call
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(ROOT / 'tools')  # as for a script
+        Path('a.py').write_text(TEXT)
+        Path('a.pth').touch()
+        monkeypatch.setattr(launch, 'build_runner', lambda cfg: FakeRunner())
+        monkeypatch.setattr(launch, 'leave_distributed',
+                            lambda: calls.append('leave'))
+        monkeypatch.setattr(
+            'sys.argv',
+            [tool, 'a.py', *(['a.pth'] if tool == 'test' else [])])
+        script = str(ROOT / 'tools' / f'{tool}.py')
+        if fails:
+            with pytest.raises(RuntimeError, match='no'):
+                runpy.run_path(script, run_name='__main__')
+        else:
+            runpy.run_path(script, run_name='__main__')
+        assert calls == ([does] if fails else [does, 'leave'])

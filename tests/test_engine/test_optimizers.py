@@ -160,8 +160,8 @@ def test_without_weight_decay():
 def test_wrong_options():
     with pytest.raises(KeyError, match='"lang".*language_encoder'):
         build(lr_mult={'lang': 0.1})
-    with pytest.raises(ValueError, match='custom_keys'):
-        build(custom_keys={})
+    with pytest.raises(ValueError, match=r"unknown keys \['bias_lr_mult'\]"):
+        build(bias_lr_mult=2.)
 
 
 def test_autocast_trains_in_bfloat16_on_cpu():

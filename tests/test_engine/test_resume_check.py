@@ -111,14 +111,22 @@ class Frozen(Model):
 
 
 @pytest.mark.parametrize('model, tensors, name', [
-    (Wider, 2, 'layer.bias'),
-    (Deeper, 2, 'second.bias'),
+    (Wider, 2, 'layer.weight'),
+    (Deeper, 2, 'second.weight'),
 ])
 def test_another_model_is_refused(folder, tmp_path, model, tensors, name):
     message = refusal(tmp_path, str(folder / 'epoch_2.pth'), model=model())
-    assert f'another model: {tensors} tensors differ' in message
+    assert f'another model: it lacks {tensors} parameters' in message
     assert name in message
     assert str(folder / 'epoch_3.pth') in message
+
+
+def test_buffers_may_differ(folder, tmp_path):
+    checkpoint = torch.load(folder / 'epoch_3.pth', weights_only=False)
+    checkpoint['state_dict']['position_ids'] = torch.zeros(3)
+    torch.save(checkpoint, tmp_path / 'old.pth')
+    run(tmp_path / 'run', epochs=4, resume=True,
+        load_from=str(tmp_path / 'old.pth'))
 
 
 def test_other_parameter_groups_are_refused(folder, tmp_path):
@@ -142,11 +150,11 @@ def test_another_number_of_schedules_is_refused(folder, tmp_path):
 
 
 @pytest.mark.parametrize('end, warns', [(3, False), (8, True)])
-def test_a_changed_schedule_is_told(folder, tmp_path, monkeypatch, end,
+def test_a_changed_schedule_gives_a_warning(folder, tmp_path, monkeypatch, end,
                                     warns):
-    told = []
+    messages = []
     monkeypatch.setattr('mmrefseg.engine.hooks.resume_check.print_log',
-                        lambda text, **_: told.append(text))
+                        lambda text, **_: messages.append(text))
     runner = run(
         tmp_path,
         epochs=4,
@@ -154,9 +162,9 @@ def test_a_changed_schedule_is_told(folder, tmp_path, monkeypatch, end,
         load_from=str(folder / 'epoch_3.pth'),
         resume=True)
     assert runner.epoch == 4
-    assert bool(told) == warns
+    assert bool(messages) == warns
     if warns:
-        assert 'LinearLR.end is 3, not 8' in told[0]
+        assert 'LinearLR.end is 3, not 8' in messages[0]
 
 
 def test_testing_asks_for_weights_only(tmp_path):

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from mmrefseg.evaluation.confusion import (ImageObject, best_overlap, encode,
-                                           exceeds)
+from mmrefseg.evaluation.confusion import ImageObject, best_overlap, exceeds
+from mmrefseg.fileio.run_lengths import encode_run_lengths as encode
 
 
 def slow(predicted, masks):

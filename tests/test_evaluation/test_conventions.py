@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mmrefseg.evaluation import ReferringIoUMetric
-from mmrefseg.evaluation.conventions import CONVENTIONS, Convention, settle
+from mmrefseg.evaluation.conventions import (CONVENTIONS, Convention,
+                                             resolve_convention)
 
 PAGE = Path(__file__).parents[2] / 'docs/metrics.md'
 
@@ -52,18 +53,18 @@ def test_by_name():
 
 
 def test_numbers_can_be_added_to_a_convention():
-    got = settle('lavt', thresholds=[0.5, 0.95], no_target='rela')
+    got = resolve_convention('lavt', thresholds=[0.5, 0.95], no_target='rela')
     assert got.thresholds == (0.5, 0.95) and got.no_target == ('rela', )
     assert got.eval_size == 'input'
-    assert settle('rela', no_target=['rela', 'rris']).no_target == ('rela',
-                                                                    'rris')
-    assert settle('rela', no_target=()).no_target == ()
+    both = resolve_convention('rela', no_target=['rela', 'rris'])
+    assert both.no_target == ('rela', 'rris')
+    assert resolve_convention('rela', no_target=()).no_target == ()
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    (dict(convention='lavt', eval_size='original'), 'leave one of them away'),
-    (dict(convention='cris', foreground='argmax'), 'leave one of them away'),
-    (dict(convention='lisa', empty_iou=0), 'leave one of them away'),
+    (dict(convention='lavt', eval_size='original'), 'remove one of them'),
+    (dict(convention='cris', foreground='argmax'), 'remove one of them'),
+    (dict(convention='lisa', empty_iou=0), 'remove one of them'),
     (dict(convention='laft'), 'knows the conventions'),
     (dict(eval_size='orginal'), 'eval_size of ReferringIoUMetric is one of'),
     (dict(precision_compare='=='), 'precision_compare'),

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Sentences that mean nothing: the rules of gRefCOCO and of R-RIS against
+"""No-target sentences: the rules of gRefCOCO and of R-RIS against
 slow transcriptions, pixel by pixel and in exact fractions."""
 
 import csv
@@ -27,16 +27,16 @@ def slow_rela(cases):
     tp = fn = tn = fp = 0
     for pred, gt, flag, _ in cases:
         pred, gt = pixels(pred), pixels(gt)
-        nothing = not pred if flag is None else flag
+        rejected = not pred if flag is None else flag
         if not gt:
-            if nothing:  # IoU 1, nothing added to the sums
+            if rejected:  # IoU 1, the sums are unchanged
                 tp += 1
                 ious.append(F(1))
             else:  # IoU 0, the predicted area added to the unions
                 fn += 1
                 ious.append(F(0))
                 sum_u += len(pred)
-        elif nothing:  # intersection 0, union kept
+        elif rejected:  # intersection 0, union kept
             fp += 1
             ious.append(F(0))
             sum_u += len(pred | gt)
@@ -141,7 +141,7 @@ CASES = {
     'adversarial': adversarial(),
     **{f'random {seed}': random_cases(seed) for seed in range(5)},
     'all mean something': only(adversarial(), True),
-    'none means anything': only(adversarial(), False),
+    'all no-target': only(adversarial(), False),
 }
 
 
@@ -150,10 +150,10 @@ def test_equals_slow_reference(cases, make_sample, evaluate):
     samples = []
     for number, (pred, gt, flag, ref) in enumerate(cases):
         # some models have no such output, and data need not be labelled
-        said = {} if flag is None else dict(pred_no_target=flag)
+        meta = {} if flag is None else dict(pred_no_target=flag)
         if number % 3:
-            said['no_target'] = not gt.any()
-        samples.append(make_sample(pred, gt, ref_id=ref, **said))
+            meta['no_target'] = not gt.any()
+        samples.append(make_sample(pred, gt, ref_id=ref, **meta))
     metrics = evaluate(
         samples, no_target=('rela', 'rris'), thresholds=(0.7, 0.8, 0.9))
     # where a model says "something" with an empty mask, R-RIS sees the mask
@@ -188,7 +188,7 @@ def test_conventions_choose_the_rules(make_sample, evaluate):
     assert (got['mRR'], got['rIoU'], got['mIoU_ref']) == (0., 50., 100.)
 
 
-def test_breakdown_of_sentences_that_mean_nothing(make_sample, evaluate):
+def test_breakdown_of_no_target_sentences(make_sample, evaluate):
     """A part has the scores that it can have, and no others."""
     samples = [
         make_sample([[1]], [[1]], kind='place'),
@@ -226,23 +226,26 @@ def test_refs_of_other_images_are_other_refs(make_sample, evaluate):
     assert got['mIoU_ref'] == 50. and got['mIoU'] == pytest.approx(100 / 3)
 
 
-def test_exist_and_no_target_tell(make_sample, evaluate):
-    nothing = [
-        make_sample([[0]], [[0]], exist=False),
+def test_no_target_of_the_metainfo(make_sample, evaluate):
+    no_target = [
         make_sample([[0]], [[0]], no_target=True),
-        make_sample([[0]], [[0]], no_target=True, exist=None),
+        make_sample([[0]], [[0]], no_target=None),
+        make_sample([[0]], [[0]]),
     ]
-    assert evaluate(nothing, no_target='rela')['N-acc'] == 100.
-    for meta in (dict(exist=False), dict(no_target=True)):
-        with pytest.raises(ValueError, match='said to mean nothing, but its'):
-            evaluate([make_sample([[0]], [[1]], **meta)])
-    metrics = evaluate([make_sample([[1]], [[1]], exist=True)],
+    assert evaluate(no_target, no_target='rela')['N-acc'] == 100.
+    with pytest.raises(ValueError, match='marked as no-target, but its true'):
+        evaluate([make_sample([[0]], [[1]], no_target=True)])
+    metrics = evaluate([make_sample([[1]], [[1]], no_target=False)],
                        no_target='rela')
     assert metrics['T-acc'] == 100. and 'N-acc' not in metrics
+    # The key of R-RefCOCO's files is not read here.
+    metrics = evaluate([make_sample([[1]], [[1]], exist=False)],
+                       no_target='rela')
+    assert metrics['T-acc'] == 100.
 
 
-def test_a_small_thing_does_not_become_nothing(make_sample, evaluate):
-    """At the input's size nothing is left of its mask, yet it is there."""
+def test_a_small_object_does_not_become_no_target(make_sample, evaluate):
+    """At the input size its mask vanishes, yet there is a target."""
     gt = np.zeros((40, 40), int)
     gt[0, 0] = 1
     sample = make_sample(
@@ -257,18 +260,19 @@ def test_a_small_thing_does_not_become_nothing(make_sample, evaluate):
         assert 'N-acc' not in metrics
 
 
-def test_without_rules_they_count_like_others_and_one_is_told(
+def test_without_rules_they_count_like_others_with_a_warning(
         make_sample, evaluate, monkeypatch):
-    told = []
+    logged = []
     monkeypatch.setattr('mmrefseg.evaluation.report.print_log',
-                        lambda text, **kwargs: told.append(text))
+                        lambda text, **kwargs: logged.append(text))
     samples = [make_sample([[1]], [[1]]), make_sample([[0]], [[0]])]
     metrics = evaluate(samples)
     assert metrics['oIoU'] == 100. and metrics['mIoU'] == 50.
-    assert '1 of 2 sentences mean nothing' in told[0] and "'rela'" in told[0]
-    told.clear()
+    assert '1 of 2 sentences have no target' in logged[0]
+    assert "'rela'" in logged[0]
+    logged.clear()
     evaluate(samples, no_target='rela')
-    assert not told
+    assert not logged
 
 
 def test_rris_needs_refs(make_sample, evaluate):
@@ -278,7 +282,7 @@ def test_rris_needs_refs(make_sample, evaluate):
         evaluate([sample], no_target='rris')
 
 
-def test_output_file_tells(make_sample, evaluate, tmp_path):
+def test_columns_of_the_output_file(make_sample, evaluate, tmp_path):
     path = tmp_path / 'sentences.csv'
     samples = [
         make_sample([[1, 1]], [[0, 1]], sent_id=1),
@@ -288,8 +292,8 @@ def test_output_file_tells(make_sample, evaluate, tmp_path):
     evaluate(samples, no_target='rela', output_file=str(path))
     lines = [x.split(',')[4:] for x in path.read_text().splitlines()]
     assert lines == [
-        'intersection union rela_union iou true_area means_nothing '
-        'says_nothing'.split(), '1 2 2 0.500000 1 0 0'.split(),
+        'intersection union rela_union iou true_area no_target '
+        'pred_no_target'.split(), '1 2 2 0.500000 1 0 0'.split(),
         '0 0 0 1.000000 0 1 1'.split(), '0 1 2 0.000000 1 0 1'.split()
     ]
 
@@ -311,8 +315,8 @@ def test_the_areas_of_the_file_give_the_scores(make_sample, evaluate,
     with open(path, newline='') as file:
         rows = [{k: v if k == 'text' else float(v or 0)
                  for k, v in row.items()} for row in csv.DictReader(file)]
-    asked = [x for x in rows if not x['means_nothing']]
-    for key, union, among in (('oIoU', 'union', asked),
+    scored = [x for x in rows if not x['no_target']]
+    for key, union, among in (('oIoU', 'union', scored),
                               ('cIoU', 'rela_union', rows)):
         whole = sum(x['intersection'] for x in among) / sum(
             x[union] for x in among)

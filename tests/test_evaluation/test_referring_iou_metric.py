@@ -15,8 +15,8 @@ from mmseg.structures import SegDataSample
 from mmrefseg.evaluation import ReferringIoUMetric
 from mmrefseg.evaluation.conventions import Convention
 from mmrefseg.evaluation.counts import Counts
-from mmrefseg.evaluation.nearest import resize_nearest
 from mmrefseg.evaluation.report import Row, format_table
+from mmrefseg.evaluation.sample_masks import resize_nearest
 from mmrefseg.evaluation.scores import score
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -320,3 +320,19 @@ def test_found_through_the_registry():
     from mmrefseg.registry import METRICS
     metric = METRICS.build(dict(type='ReferringIoUMetric', convention='lavt'))
     assert metric.convention.eval_size == 'input'
+
+
+def test_three_transfers_from_the_device_a_sentence(make_sample, monkeypatch):
+    """Each waits for the GPU: the labels of two masks, and the areas."""
+    calls = []
+    for name in ('tolist', 'item', '__bool__', '__int__'):
+        real = getattr(torch.Tensor, name)
+
+        def call(tensor, real=real, name=name):
+            calls.append(name)
+            return real(tensor)
+
+        monkeypatch.setattr(torch.Tensor, name, call)
+    sample = make_sample([[1, 0]], [[1, 1]]).to_dict()
+    ReferringIoUMetric().process(None, [sample])
+    assert calls == ['tolist'] * 3

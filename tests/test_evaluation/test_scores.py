@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mmrefseg.evaluation.scores import meets, score
+from mmrefseg.evaluation.scores import exceeds_threshold, score
 
 
 def sums(step, stop):
@@ -32,8 +32,10 @@ def test_every_tie_and_its_neighbours(written):
             nearest = union * k // 20
             for inter in {max(nearest - 1, 0), nearest, nearest + 1}:
                 value = Fraction(inter, union)
-                assert meets(inter, union, threshold) is (value >= exact)
-                assert meets(inter, union, threshold, '>') is (value > exact)
+                assert exceeds_threshold(
+                    inter, union, threshold) is (value >= exact)
+                assert exceeds_threshold(
+                    inter, union, threshold, '>') is (value > exact)
 
 
 def test_added_thresholds_do_go_wrong_in_floats():

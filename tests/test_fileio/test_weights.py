@@ -9,8 +9,7 @@ from mmrefseg.apis.checkpoints.lavt_names import LavtNames
 from mmrefseg.apis.checkpoints.weights_file import serialize_weights
 from mmrefseg.fileio import name_some, read_weights
 from mmrefseg.fileio.weights import find_state_dict
-from mmrefseg.models.backbones.swin_weights import (MicrosoftSwin,
-                                                    OpenMMLabSwin)
+from mmrefseg.models.backbones.swin_weights import MicrosoftSwin, OpenMMLabSwin
 from mmrefseg.models.language_encoders.bert_weights import BertNames
 
 WEIGHTS = {'a': torch.arange(3.), 'b.c': torch.ones(2, dtype=torch.half)}

@@ -189,7 +189,8 @@ def test_bad_files(folder, kind, monkeypatch, tmp_path):
         if kind == 'truncated':
             path.write_bytes(path.read_bytes()[:200])
     encoder = BertLanguageEncoder(pretrained=str(folder))
-    with pytest.raises(ValueError, match=f"{path.name}' (cannot be read|hold more than)"):
+    message = f"{path.name}' (cannot be read|hold more than)"
+    with pytest.raises(ValueError, match=message):
         encoder.init_weights()
     assert not (tmp_path / 'it_ran').exists()
 

@@ -300,6 +300,13 @@ def test_missing_sentence(mode, tiny_segmentor, make_batch):
         model(**data, mode=mode)
 
 
+def test_training_without_masks(tiny_segmentor, make_batch):
+    batch = make_batch([(64, 64)] * 2)
+    del batch['data_samples'][1].gt_sem_seg
+    with pytest.raises(ValueError, match='sample has no mask: put LoadRefMas'):
+        _train_step(tiny_segmentor(), batch)
+
+
 def test_no_samples_at_all(tiny_segmentor, make_batch):
     model = tiny_segmentor()
     with pytest.raises(ValueError, match='A data sample has no sentence'):

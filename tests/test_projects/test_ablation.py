@@ -228,7 +228,7 @@ class TestTables:
         assert 'nan' not in ''.join(table)
         assert 'nan' not in ablation_tables.as_csv(rows, one)
 
-    def test_rows_without_results_are_left_out(self, rows, results):
+    def test_rows_without_results_are_skipped(self, rows, results):
         del results['full']
         table = ablation_tables.markdown(rows, results).splitlines()
         assert len(table) == 3 and table[2].startswith('| less')
@@ -265,12 +265,13 @@ class TestCommand:
     def test_without_arguments_it_lists_and_starts_nothing(
             self, tmp_path, capsys):
         run_ablation.main([])
-        told = capsys.readouterr().out
-        assert 'T4-3            4 ' in told and 'spatial-spatial gate' in told
-        assert 'data:   data/synthetic_refs (missing: python tools/' in told
-        assert '81 runs of 400 iterations, 32 sentences a batch' in told
-        assert 'Nothing was started.' in told
-        assert told.endswith('run_ablation.py --table 2\n')
+        printed = capsys.readouterr().out
+        assert 'T4-3            4 ' in printed
+        assert 'spatial-spatial gate' in printed
+        assert 'data:   data/synthetic_refs (missing: python tools/' in printed
+        assert '81 runs of 400 iterations, 32 sentences a batch' in printed
+        assert 'Nothing was started.' in printed
+        assert printed.endswith('run_ablation.py --table 2\n')
         assert not list(tmp_path.iterdir())
 
     def test_a_plan_of_a_base(self, place, capsys):
@@ -279,10 +280,10 @@ class TestCommand:
             'dict(batch_size=4, dataset=dict(data_root="."))\n')
         args = ['--base', 'base.py', '--rows', 'rows.yml', '--seeds', '2']
         run_ablation.main(['--table', 'x', '--dry-run', *args])
-        told = capsys.readouterr().out
-        assert '\nless ' not in told
-        assert '2 runs of 3 epochs, 4 sentences a batch\n' in told
-        assert told.endswith(f'--table x {" ".join(args)}\n')
+        printed = capsys.readouterr().out
+        assert '\nless ' not in printed
+        assert '2 runs of 3 epochs, 4 sentences a batch\n' in printed
+        assert printed.endswith(f'--table x {" ".join(args)}\n')
 
     def test_a_table_is_started(self, place):
         with pytest.raises(AssertionError, match='something was started'):

@@ -120,8 +120,8 @@ def test_one_sentence_of_two_things(model, dataset):
         100 * sum(i for i, _ in areas) / sum(u for _, u in areas))
 
 
-def test_sentences_of_one_word_are_left_out(model, dataset):
-    """There would be nothing to read without it."""
+def test_sentences_of_one_word_are_skipped(model, dataset):
+    """Without the word they are empty."""
     lines = list(
         measure_unseen_words(model, dataset, dict(x={
             'left': 'tall',
@@ -199,12 +199,12 @@ def test_the_command(command, capsys, tmp_path):
     out = tmp_path / 'lines.json'
     command('--words', 'red=crimson', 'left=right', '--each', '--out',
             str(out))
-    told = capsys.readouterr().out
-    assert '  red → crimson: [UNK]\n  left → right: right\n' in told
+    printed = capsys.readouterr().out
+    assert '  red → crimson: [UNK]\n  left → right: right\n' in printed
     lines = json.loads(out.read_text())
     assert [x['group'] for x in lines[::5]
             ] == ['red → crimson', 'left → right', 'all']
-    assert '| red → crimson | 1 | seen |' in told
+    assert '| red → crimson | 1 | seen |' in printed
 
 
 @pytest.mark.parametrize('words, message', [

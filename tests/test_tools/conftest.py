@@ -22,9 +22,7 @@ pipeline = [
     dict(type='LoadRefImage'),
     dict(type='LoadRefMask'),
     dict(type='Resize', scale=(64, 64), keep_ratio=False),
-    dict(type='PackSegInputs', meta_keys=(
-        'img_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor',
-        'text', 'ref_id', 'sent_id', 'image_id', 'ann_id', 'kind'))]
+    dict(type='PackRefInputs')]
 test_pipeline = [pipeline[0], pipeline[2], pipeline[1], pipeline[3]]
 dataset = dict(type='JSONLinesRefDataset', ann_file={sentences!r})
 train_dataloader = dict(

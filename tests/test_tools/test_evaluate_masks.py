@@ -87,14 +87,24 @@ def test_command(scenes, run, tmp_path):
         (['--convention', 'paper'], '--convention paper compares at the size '
          "of the network's input: add --input-size HEIGHT WIDTH"),
         (['--input-size', 96, 96], '--convention default compares at the size '
-         'of each image: leave --input-size away'),
+         'of each image: remove --input-size'),
         (['--convention', 'lavt', '--input-size', 96, 0], '--input-size is .*'
          'not 96 x 0')):
         with pytest.raises(SystemExit, match='error: ' + message):
             run(folder, *common, *given)
     with pytest.raises(SystemExit, match='error: .*could not be written'):
         run(folder, *common, '--out-dir', file)
-    told = run(folder, *common, '--convention', 'paper', '--input-size', 96,
+    for path in folder.iterdir():  # 0 and 1 become 90 and 180
+        image = Image.open(path).convert('L').point(lambda x: 90 + x // 2)
+        image.save(path)
+    with pytest.raises(SystemExit, match='has 2 values besides 0.*mask_value'):
+        run(folder, *common)
+    for option in (['--mask-value', 217], ['--mask-threshold', 127]):
+        assert f' {expected:.2f} |' in run(folder, *common, *option)
+        with pytest.raises(SystemExit, match=f'{option[0]} is for folders'):
+            run(file, *common, *option)
+    told = run(folder, *common, '--mask-value', 217, '--convention', 'paper',
+               '--input-size', 96,
                96, '--no-target', 'rela')
     assert 'input size' in told and 'IoU > X' in told and 'T-acc' in told
 

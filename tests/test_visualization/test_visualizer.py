@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from dataset_pictures import browse_dataset, spread
 from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmrefseg.registry import VISUALIZERS
-from mmrefseg.visualization import (RefSegVisualizer, browse_dataset,
-                                    sample_name)
-from mmrefseg.visualization.browse import spread
+from mmrefseg.visualization import RefSegVisualizer, sample_name
 
 IMAGE = np.full((60, 90, 3), 128, np.uint8)
 

@@ -38,7 +38,7 @@ model = dict(
 
 load = [dict(type='LoadRefImage'), dict(type='LoadRefMask')]
 resize = dict(type='Resize', scale=(64, 64), keep_ratio=False)
-pack = dict(type='PackSegInputs', meta_keys={{{{_base_.meta_keys}}}})
+pack = dict(type='PackRefInputs')
 dataset = dict(data_root={scenes!r})
 loader = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(

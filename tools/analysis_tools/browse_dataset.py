@@ -10,12 +10,12 @@ Usage:
 import argparse
 import os.path as osp
 
+from dataset_pictures import browse_dataset
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import DATASETS
-from mmrefseg.visualization import browse_dataset
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,7 +53,7 @@ def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     name = osp.splitext(osp.basename(args.config))[0]
     out_dir = args.out_dir or osp.join('work_dirs', 'browse', name, args.split)
     init_default_scope(cfg.get('default_scope', 'mmrefseg'))

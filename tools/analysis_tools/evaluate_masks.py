@@ -16,7 +16,7 @@ from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
                                            open_split, write_evaluation)
 from mmrefseg.evaluation.breakdowns import Breakdown
 from mmrefseg.evaluation.conventions import (CONVENTIONS, NO_TARGET_RULES,
-                                             settle)
+                                             resolve_convention)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -44,6 +44,15 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         help='how the PNG files are called, such as {ref_id}_{sent_id}.png '
         '(default: that, or {sent_id}.png, whichever is there)')
     data.add_argument(
+        '--mask-value',
+        type=lambda x: int(x) if x.isdecimal() else x,
+        help='value (or colour, #ff0000) of the masks in the PNG files '
+        '(default: all that is not black, which must have one value)')
+    data.add_argument(
+        '--mask-threshold',
+        type=float,
+        help='value above which a pixel of the PNG files is in the mask')
+    data.add_argument(
         '--missing',
         choices=['error', 'empty'],
         default='error',
@@ -64,7 +73,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--no-target',
         nargs='+',
         choices=NO_TARGET_RULES,
-        help='rules for sentences that mean nothing')
+        help='rules for no-target sentences')
     how.add_argument(
         '--breakdown',
         nargs='+',
@@ -90,7 +99,7 @@ def _check_input_size(convention: str, size: list[int] | None) -> None:
         raise ValueError(f"{where}the network's input: add --input-size "
                          'HEIGHT WIDTH.')
     if size is not None and not at_input:
-        raise ValueError(f'{where}each image: leave --input-size away.')
+        raise ValueError(f'{where}each image: remove --input-size.')
     if size is not None and min(size) < 1:
         raise ValueError('--input-size is height and width in pixels, not '
                          f'{size[0]} x {size[1]}.')
@@ -111,13 +120,15 @@ def main(args: list[str] | None = None) -> None:
             dataset,
             args.predictions,
             name=args.name,
-            convention=settle(
+            convention=resolve_convention(
                 args.convention,
                 thresholds=args.thresholds,
                 no_target=args.no_target),
             breakdown=Breakdown(args.breakdown),
             input_size=args.input_size,
-            missing=args.missing)
+            missing=args.missing,
+            mask_value=args.mask_value,
+            mask_threshold=args.mask_threshold)
         print(format_evaluation(result))
         if args.out_dir is not None:
             files = write_evaluation(result, args.out_dir, args.worst)

@@ -13,10 +13,11 @@ Usage:
 import argparse
 import json
 
+from complexity import count_complexity
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-from mmrefseg.apis.analysis.complexity import count_complexity
+from mmrefseg.engine.options import merge_options
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -54,7 +55,7 @@ def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmrefseg'))
     complexity = count_complexity(
         cfg.model,

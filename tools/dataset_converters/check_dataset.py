@@ -13,8 +13,9 @@ import os
 import os.path as osp
 import sys
 
-from mmrefseg.datasets.checks.check_report import format_report
-from mmrefseg.datasets.checks.refer_check import check_folder
+from refer_checks.check_report import format_report
+from refer_checks.refer_check import check_folder
+
 from mmrefseg.datasets.refer_files import ALL_NAMES, list_refs_files
 
 

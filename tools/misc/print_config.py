@@ -10,7 +10,7 @@ import argparse
 
 from mmengine.config import Config, DictAction
 
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.engine.options import merge_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +35,7 @@ def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     print(cfg.pretty_text)
     if args.save_path:
         cfg.dump(args.save_path)

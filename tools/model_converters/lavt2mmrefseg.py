@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Make a checkpoint of this package of an official one of LAVT.
+"""Convert an official LAVT checkpoint into one of mmrefseg.
 
 Both kinds are read: `lavt` files (`model` and `bert_model`) and `lavt_one`
 files (BERT within `model`). Every tensor is accounted for; what does not fit
@@ -22,8 +22,8 @@ from mmrefseg.apis.checkpoints.lavt_checkpoints import (
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Make a checkpoint of this package of an official one of '
-        'LAVT.')
+        description='Convert an official LAVT checkpoint into one of '
+        'mmrefseg.')
     parser.add_argument('checkpoint', help='the official checkpoint')
     parser.add_argument('out', help='the .pth file to write')
     parser.add_argument(

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
-"""Make a model ready to be given away: weights without what only training
-needs, a config that inherits nothing and names no path of this machine, and
+"""Prepare a model for publication: weights without what only training needs,
+a config that inherits nothing and names no path of this machine, and
 what was measured.
 
 Usage:
@@ -18,7 +18,7 @@ from mmrefseg.apis import publish_model
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Make a model ready to be given away.')
+        description='Prepare a model for publication.')
     parser.add_argument('checkpoint', help='checkpoint of a training run')
     parser.add_argument(
         'out_dir',

@@ -1,6 +1,6 @@
-# gRefCOCO, UNC's split, at 448 x 448: sentences that mean one thing, several
-# or nothing. The public file has refs without sentences: they are left out,
-# and a warning names them.
+# gRefCOCO, UNC's split, at 448 x 448: sentences with one target, several or
+# none. The public file has refs without sentences: they are left out, and a
+# warning names them.
 _base_ = './refcoco.py'
 
 dataset_type = 'GRefCOCODataset'

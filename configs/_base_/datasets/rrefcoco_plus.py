@@ -1,5 +1,5 @@
-# R-RefCOCO+, UNC's split, at 448 x 448: some of the sentences mean
-# nothing. Test is val; other splits by
+# R-RefCOCO+, UNC's split, at 448 x 448: some of the sentences have
+# no target. Test is val; other splits by
 #   --cfg-options test_dataloader.dataset.split=testA
 _base_ = './refcoco.py'
 

@@ -1,5 +1,5 @@
-# R-RefCOCOg, UMD's split, at 448 x 448: some of the sentences mean
-# nothing. Test is val; other splits by
+# R-RefCOCOg, UMD's split, at 448 x 448: some of the sentences have
+# no target. Test is val; other splits by
 #   --cfg-options test_dataloader.dataset.split=test
 _base_ = './refcocog_umd.py'
 

@@ -1,4 +1,4 @@
-# Synthetic scenes with sentences that mean one object, several or none, at
+# Synthetic scenes with sentences about one object, several or none, at
 # 128 x 128, made by
 #   python tools/dataset_converters/make_synthetic_refs.py \
 #       data/synthetic_refs_any --targets any

@@ -14,6 +14,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import MODELS
 from .checkpoint import config_of, load_weights, read_checkpoint
 from .model_zoo import find_model
@@ -64,7 +65,7 @@ def init_model(config: ModelType | None,
     """
     cfg, weights = load_config(config, checkpoint)
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+        merge_options(cfg, cfg_options)
     return build_model(cfg, weights, device)
 
 

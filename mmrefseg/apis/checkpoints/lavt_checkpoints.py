@@ -18,6 +18,7 @@ from mmengine.config import Config
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import name_some, read_weights, write_atomically
 from mmrefseg.fileio.weights import StateDict, without_wrapper
 from mmrefseg.models.language_channels import with_language_channels
@@ -98,7 +99,7 @@ def convert_lavt_checkpoint(path: str,
                          'another name for the converted one.')
     cfg, _ = load_config(config)
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+        merge_options(cfg, cfg_options)
     checkpoint = read_lavt_checkpoint(path, trusted=trusted)
     try:
         weights, report = convert_lavt_state_dict(checkpoint, cfg)

@@ -179,6 +179,8 @@ def _known_models() -> dict[str, FoundModel]:
         weights = entry.get('Weights')
         if isinstance(weights, list):
             weights = weights[0] if weights else None
+        if weights and (_PACKAGE.parent / weights).is_file():
+            weights = str(_PACKAGE.parent / weights)
         aliases = entry.get('Alias') or []
         aliases = [aliases] if isinstance(aliases, str) else aliases
         names = [entry['Name'], *aliases]

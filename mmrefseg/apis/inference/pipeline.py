@@ -1,7 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 """The test pipeline of a config, for images that belong to no dataset."""
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +8,13 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
+from PIL import Image
 from torch import Tensor
 
 from mmrefseg.registry import TRANSFORMS
 from .image_inputs import ImageInput, read_orientation, to_bgr, turn_upright
 
-# Transforms that read the truth, which one's own images do not have.
+# Transforms that read the true mask, which one's own images do not have.
 _TRUTH = ('LoadRefMask', 'LoadAnnotations')
 _STORED = '_ignore_orientation'
 
@@ -26,22 +26,11 @@ class Prepared(NamedTuple):
         inputs (Tensor): ``3 x h x w``, as the test pipeline gives it.
         data_sample (SegDataSample): With ``ori_shape`` and what else the
             pipeline notes; without a sentence.
-        image (np.ndarray): ``H x W x 3``, uint8, BGR: the picture itself.
+        pixels (np.ndarray): ``H x W x 3``, uint8, BGR: the image itself.
     """
     inputs: Tensor
     data_sample: BaseDataElement
-    image: np.ndarray
-
-    def sample_for(self, text: str, image_index: int) -> BaseDataElement:
-        """A data sample of its own for one sentence.
-
-        Args:
-            text (str): The sentence.
-            image_index (int): Row of the image in the batch.
-        """
-        sample = copy.deepcopy(self.data_sample)
-        sample.set_metainfo(dict(text=text, image_index=image_index))
-        return sample
+    pixels: np.ndarray
 
 
 class InferencePipeline:
@@ -80,49 +69,52 @@ class InferencePipeline:
     def __call__(self, image: ImageInput) -> Prepared:
         """Prepare an image.
 
-        Args:
-            image (ImageInput): The image.
-
         Raises:
             FileNotFoundError: Its file is not there.
             ValueError: It cannot be read, or is no image.
         """
         results = self._load(image)
-        picture = results['img']
+        pixels = results['img']
         results.update(
-            img_shape=picture.shape[:2],
-            ori_shape=picture.shape[:2],
+            img_shape=pixels.shape[:2],
+            ori_shape=pixels.shape[:2],
             seg_fields=[],
             text='')
         for transform in self.transforms:
             results = transform(results)
         return Prepared(results['inputs'], results['data_samples'],
-                        picture.astype(np.uint8, copy=False))
+                        pixels.astype(np.uint8, copy=False))
 
     def _load(self, image: ImageInput) -> dict:
-        if image.path is None:
-            pixels = to_bgr(image.source, str(image), self.exif)
+        source = image.source
+        if isinstance(source, (np.ndarray, Image.Image)):
+            pixels = to_bgr(source, str(image), self.exif)
             if self.loader.to_float32:
                 pixels = pixels.astype(np.float32)
             return dict(img=pixels)
-        results = self.loader(dict(img_path=image.path))
+        content = self._fetch(str(source))
+        results = self.loader(dict(img_path=source, img_bytes=content))
+        results.pop('img_bytes', None)
         if self.exif:
-            content = fileio.get(
-                image.path, backend_args=self.loader.backend_args)
             turned = turn_upright(results['img'], read_orientation(content))
             results['img'] = turned
         return results
 
+    def _fetch(self, path: str) -> bytes:
+        try:
+            return fileio.get(path, backend_args=self.loader.backend_args)
+        except Exception as error:  # backends raise almost anything
+            advice = 'give the path of an image file that you may read'
+            if '://' in path:
+                advice = 'download it, and give the path of the file'
+            raise ValueError(f'Image {path} cannot be read '
+                             f'({type(error).__name__}: {error}): '
+                             f'{advice}.') from error
+
 
 def find_test_pipeline(config: Config) -> list[dict]:
-    """The test pipeline of a config.
-
-    Args:
-        config (Config): With ``test_dataloader`` (whose dataset may be
-            wrapped) or ``test_pipeline``.
-
-    Returns:
-        list[dict]: Configs of transforms.
+    """The transforms of a config's test pipeline: that of its
+    ``test_dataloader``, whose dataset may be wrapped, or ``test_pipeline``.
 
     Raises:
         ValueError: There is none.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Masks of any program, measured with our ruler."""
+"""Measurement of masks that any program has written."""
 
 from .evaluate import MaskEvaluation, evaluate_masks
 from .mask_report import format_evaluation, write_evaluation

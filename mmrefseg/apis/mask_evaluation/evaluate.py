@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Measures masks that any program has written, as our metric does."""
+"""Measurement of predicted masks by the metric of this package."""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from mmrefseg.evaluation.conventions import Convention
 from mmrefseg.evaluation.counts import Counts
 from mmrefseg.evaluation.report import Row, score_split
 from mmrefseg.evaluation.sample_masks import count_sample
-from mmrefseg.evaluation.scores import meets
+from mmrefseg.evaluation.scores import exceeds_threshold
 from mmrefseg.fileio.run_lengths import encode_run_lengths
 from .image_objects import ImageObjects
 from .mask_predictions import (MaskPredictions, Prediction, name_some,
@@ -65,9 +65,9 @@ class MaskEvaluation:
             - ``missing``: number of predictions that are not there.
         rows (list[Row]): The lines of the metric's table.
         sentences (list[Sentence]): In the order of the dataset.
-        confusion (list[tuple[str, str, int]]): The target's category, what
-            was segmented instead, how often; the most frequent first. Empty where
-            the data have no categories.
+        confusion (list[tuple[str, str, int]]): The target's category,
+            what was segmented instead, how often; the most frequent first.
+            Empty where the data have no categories.
     """
 
     convention: Convention
@@ -123,6 +123,7 @@ def evaluate_masks(dataset: BaseRefDataset,
     Example:
         >>> import json, os, tempfile
         >>> from PIL import Image
+        >>> from mmrefseg.apis import evaluate_masks
         >>> from mmrefseg.datasets import JSONLinesRefDataset
         >>> folder = tempfile.mkdtemp()
         >>> Image.new('RGB', (8, 6)).save(f'{folder}/a.png')
@@ -211,8 +212,8 @@ def _account_for(found: MaskPredictions, items: Sequence[dict],
     message = (f'{len(found.missing)} of {len(items)} predictions are missing:'
                f' {names}.')
     if missing == 'error':
-        raise ValueError(f'{message} Add them, or let them count as empty masks '
-                         'with --missing empty.')
+        raise ValueError(f'{message} Add them, or let them count as empty '
+                         'masks with --missing empty.')
     print_log(
         f'{message} THEY COUNT AS EMPTY MASKS, which are right where there is '
         'no target.',
@@ -230,11 +231,11 @@ def _measure(index: int, prediction: Prediction, missing: bool,
         torch.from_numpy(prediction.mask == 1),
         torch.from_numpy(masks.at_original_size(index) == 1), convention)
     other = None
-    if not counts.says_nothing:
+    if not counts.pred_no_target:
         other = best_overlap(
             encode_run_lengths(prediction.mask), objects.others(index))
-    wrong = other is not None and not counts.means_nothing and exceeds(
-        (other.intersection, other.union), counts.areas)
+    wrong = other is not None and not counts.no_target and exceeds(
+        (other.intersection, other.union), counts.scored_areas)
     return Sentence(item, counts,
                     breakdown.labels(item, counts.truth,
                                      prediction.mask.size),
@@ -243,12 +244,12 @@ def _measure(index: int, prediction: Prediction, missing: bool,
 
 def is_miss(counts: Counts) -> bool:
     """Whether the IoU of a sentence is below 0.5."""
-    return not meets(*counts.areas, 0.5)
+    return not exceeds_threshold(*counts.scored_areas, 0.5)
 
 
 def _misplaced(sentences: Sequence[Sentence]) -> dict[str, float]:
     """Shares of predictions that fit another object better, in percent."""
-    targets = [x for x in sentences if not x.counts.means_nothing]
+    targets = [x for x in sentences if not x.counts.no_target]
     misses = [x for x in targets if is_miss(x.counts)]
     out = {}
     for key, group in (('wrong-object', targets),

@@ -43,7 +43,7 @@ class ImageObjects:
                 self._items.setdefault(item['image_id'], []).append(index)
 
     def category(self, item: dict) -> str:
-        """What a sentence means, such as 'person'; empty if not known."""
+        """Category of a target, such as 'person'; empty if not known."""
         ids = item.get('category_id')
         ids = ids if isinstance(ids, list) else [ids]
         names = {self.categories.get(id_key(x), '') for x in ids if is_id(x)}

@@ -94,11 +94,11 @@ class MaskFolder(MaskPredictions):
         matches = [len(found.intersection(names)) for names in rendered]
         best = matches.index(max(matches))
         if not matches[best]:
-            seen = ', '.join(sorted(found)[:3]) or 'no file at all'
+            there = ', '.join(sorted(found)[:3]) or 'no file at all'
             wanted = ' or '.join(names[0] for names in rendered)
             raise ValueError(
                 f'No file of {folder} is named after a sentence: there is '
-                f'{seen}, looked for was, for the first sentence, {wanted}. '
+                f'{there}, looked for was, for the first sentence, {wanted}. '
                 'Check that split and predictions belong together, or say '
                 'how the files are called, such as '
                 "--name '{ref_id}_{sent_id}.png'.")

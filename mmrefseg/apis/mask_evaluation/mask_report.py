@@ -1,10 +1,9 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is written about masks that were measured: a text, a CSV, pictures."""
+"""Reports about measured masks: a text, a CSV, pictures."""
 
 import json
 import os.path as osp
 
-import mmcv
 import numpy as np
 
 from mmrefseg.datasets import LoadRefImage
@@ -13,10 +12,10 @@ from mmrefseg.evaluation.report import (CSV_COUNTS, csv_counts, format_table,
 from mmrefseg.evaluation.scores import iou
 from mmrefseg.fileio import write_atomically
 from mmrefseg.visualization import draw_panels, draw_referring_overlay
-from mmrefseg.visualization.overlay import (FAINT_COLOR, PREDICTION_COLOR,
-                                            TEXT_COLOR, TRUTH_COLOR,
-                                            add_banner)
-from mmrefseg.visualization.visualizer import file_safe
+from mmrefseg.visualization.files import file_safe, save_picture
+from mmrefseg.visualization.overlay import (DASHED, FAINT_COLOR, FILLED,
+                                            PREDICTION_COLOR, TEXT_COLOR,
+                                            TRUTH_COLOR, add_banner)
 from .evaluate import MaskEvaluation, Sentence, is_miss
 
 _IDS = ('image_id', 'ref_id', 'sent_id', 'text')
@@ -27,13 +26,14 @@ def format_evaluation(result: MaskEvaluation) -> str:
     """The scores as a text for people."""
     metrics = result.metrics
     lines = [format_table(result.rows, result.convention)]
-    targets = [x for x in result.sentences if not x.counts.means_nothing]
+    targets = [x for x in result.sentences if not x.counts.no_target]
     misses = sum(is_miss(x.counts) for x in targets)
     wrong = sum(x.wrong_object for x in targets)
     if targets:
         lines.append(
-            f'{wrong} of {len(targets)} masks ({metrics["wrong-object"]:.2f} %) '
-            'fit another object of the image better than the target.')
+            f'{wrong} of {len(targets)} masks '
+            f'({metrics["wrong-object"]:.2f} %) fit another object of the '
+            'image better than the target.')
     if misses:
         found = sum(x.wrong_object and is_miss(x.counts) for x in targets)
         lines.append(
@@ -86,9 +86,9 @@ def _csv_row(x: Sentence, result: MaskEvaluation) -> list:
 
 def _badness(x: Sentence) -> tuple:
     """The worst first: the lowest IoU, and among equals the largest area."""
-    if x.counts.means_nothing:
-        return (float(x.counts.says_nothing), -x.counts.predicted)
-    inter, union = x.counts.areas
+    if x.counts.no_target:
+        return (float(x.counts.pred_no_target), -x.counts.predicted)
+    inter, union = x.counts.scored_areas
     return (iou(inter, union), -union)
 
 
@@ -115,13 +115,13 @@ def draw_worst(result: MaskEvaluation, out_dir: str,
         name = file_safe(f'{rank:03d}_ref{x.item["ref_id"]}_'
                          f'sent{x.item["sent_id"]}.png')
         files.append(osp.join(out_dir, name))
-        mmcv.imwrite(picture[..., ::-1], files[-1])
+        save_picture(picture, files[-1])
         if len(thumbs) < 24:
             thumbs.append((f'{rank}', picture))
     if thumbs:
         files.append(osp.join(out_dir, 'overview.png'))
         sheet = draw_panels(thumbs, columns=min(4, len(thumbs)))
-        mmcv.imwrite(sheet[..., ::-1], files[-1])
+        save_picture(sheet, files[-1])
     return files
 
 
@@ -131,15 +131,16 @@ def _draw(result: MaskEvaluation, index: int) -> np.ndarray:
     image = LoadRefImage()(dict(x.item))['img'][..., ::-1]
     true = result.masks.at_original_size(index)
     predicted = np.zeros_like(true)
-    if not x.counts.says_nothing:
+    if not x.counts.pred_no_target:
         size = result.masks.compared_at(index)
         predicted = result.predictions.load(index, size).mask
-    legend = [('filled', PREDICTION_COLOR, 'prediction') if predicted.any()
+    legend = [(FILLED, PREDICTION_COLOR, 'prediction') if predicted.any()
               else ('', PREDICTION_COLOR, 'prediction: ' +
                     ('missing' if x.missing else 'nothing'))]
-    legend.append(('dashed', TRUTH_COLOR, 'target') if true.any() else
+    legend.append((DASHED, TRUTH_COLOR, 'target') if true.any() else
                   ('', TRUTH_COLOR, 'no target'))
-    legend.append(('', TEXT_COLOR, f'IoU {100 * iou(*x.counts.areas):.1f}'))
+    score = 100 * iou(*x.counts.scored_areas)
+    legend.append(('', TEXT_COLOR, f'IoU {score:.1f}'))
     if x.other is not None:
         value = 100 * iou(x.other.intersection, x.other.union)
         what = x.other.category or 'object'

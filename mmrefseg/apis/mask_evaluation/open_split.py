@@ -8,9 +8,8 @@ from typing import Any
 
 from mmrefseg.datasets import (BaseRefDataset, GRefCOCODataset,
                                JSONLinesRefDataset, RRefCOCODataset)
-from mmrefseg.datasets.checks.refer_check import find_image_folder
-from mmrefseg.datasets.refer_files import (find_refs_file, list_refs_files,
-                                           read_instances)
+from mmrefseg.datasets.refer_files import (find_image_folder, find_refs_file,
+                                           list_refs_files, read_instances)
 
 # Files of a folder, which one names where the folder is asked for.
 _PART_OF_A_SET = r'instances\.json|g?refs\(.+\)\.json|.+\.(p|pkl|pickle)'

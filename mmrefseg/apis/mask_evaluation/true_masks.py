@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mmrefseg.datasets import BaseRefDataset, LoadRefMask
-from mmrefseg.evaluation.nearest import resize_nearest
+from mmrefseg.evaluation.sample_masks import resize_nearest
 
 
 class TrueMasks:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Loading of images and masks; what cannot be read says so."""
+"""Loading of images and masks."""
 
 import mmcv
 import numpy as np
@@ -54,7 +54,8 @@ class LoadRefImage(LoadImageFromFile):
     An image that is there already (``results['img']``, ``H x W x 3``, uint8,
     BGR) is taken as it is.
 
-    Required keys: ``img_path`` or ``img``. Added keys: ``img`` (``H x W x
+    Required keys: ``img_path`` (with ``img_bytes``, the file's content, if it
+    was read before) or ``img``. Added keys: ``img`` (``H x W x
     3``, uint8, BGR), ``img_shape`` and ``ori_shape`` (``(H, W)``).
 
     Args:
@@ -68,6 +69,13 @@ class LoadRefImage(LoadImageFromFile):
         FileNotFoundError: The file does not exist.
         ValueError: The file is empty, cut off, no image, or says that it
             has more pixels than Pillow takes for an attack.
+
+    Example:
+        >>> import numpy as np
+        >>> from mmrefseg.datasets import LoadRefImage
+        >>> item = dict(img=np.zeros((40, 60, 3), np.uint8))
+        >>> LoadRefImage()(item)['ori_shape']
+        (40, 60)
     """
 
     def __init__(self,
@@ -93,9 +101,11 @@ class LoadRefImage(LoadImageFromFile):
     def _read(self, results: dict) -> np.ndarray:
         path = results['img_path']
         name = f'Image {path}{_origin(results)}'
-        content = _read_file(
-            path, name, 'set data_root and data_prefix.img_path to where the '
-            'images are, see docs/data.md', self.backend_args)
+        content = results.get('img_bytes')
+        if content is None:
+            content = _read_file(
+                path, name, 'set data_root and data_prefix.img_path to where '
+                'the images are, see docs/data.md', self.backend_args)
         fault = find_truncation(content) or find_excess(content)
         image = None
         if fault is None:
@@ -114,7 +124,7 @@ class LoadRefImage(LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadRefMask(BaseTransform):
-    """Draw the mask of the object that the sentence means.
+    """Draw the mask of what a sentence refers to.
 
     Of a no-target sentence (``no_target``) the mask is empty; any other empty
     mask is an error.
@@ -145,10 +155,11 @@ class LoadRefMask(BaseTransform):
             of it lies in the image though the sentence has a target.
 
     Example:
+        >>> from mmrefseg.datasets import LoadRefMask
         >>> square = [[1, 1, 3, 1, 3, 3, 1, 3]]
         >>> item = dict(ori_shape=(4, 5), segmentation=square)
-        >>> LoadRefMask()(item)['gt_seg_map'].sum()
-        np.uint64(4)
+        >>> int(LoadRefMask()(item)['gt_seg_map'].sum())
+        4
     """
 
     def __init__(self, *, backend_args: dict | None = None) -> None:
@@ -162,11 +173,11 @@ class LoadRefMask(BaseTransform):
         size: tuple[int, int] = tuple(results['ori_shape'][:2])
         annotated = results.get('height', size[0]), results.get(
             'width', size[1])
-        image = results.get('img_path', 'the given image')
-        name = f'The mask in {image}{_origin(results)}'
+        name = (f'The mask in {results.get("img_path", "the given image")}'
+                f'{_origin(results)}')
         _check_size(
             f'{name} does not fit: the annotations say that the image is',
-            annotated, size, results,
+            annotated, size, results, 'the file',
             'use the images that were annotated (an EXIF orientation is not '
             'applied, see LoadRefImage)')
         if results.get('no_target', False):
@@ -188,6 +199,7 @@ class LoadRefMask(BaseTransform):
               size: tuple[int, int]) -> np.ndarray:
         """The mask, scaled to ``size`` where that is wanted."""
         segmentation = results['segmentation']
+        image = results.get('img_path', 'the given image')
         choice = dict(
             value=results.get('mask_value'),
             threshold=results.get('mask_threshold'))
@@ -200,7 +212,7 @@ class LoadRefMask(BaseTransform):
             # large.
             _check_size(f'{name} is',
                         read_size(content) or size, size, results,
-                        'the two must have the same size')
+                        f'image {image}', 'the two must have the same size')
         try:
             if isinstance(segmentation, str):
                 mask = read_mask(content, **choice)
@@ -213,7 +225,7 @@ class LoadRefMask(BaseTransform):
                 raise ValueError(f'{name} {error}.') from None
             raise ValueError(f'{name} cannot be drawn: {error}; correct the '
                              'annotation.') from None
-        _check_size(f'{name} is', mask.shape, size, results,
+        _check_size(f'{name} is', mask.shape, size, results, 'the image',
                     'the two must have the same size')
         if mask.shape != size:
             mask = mmcv.imresize(mask, size[::-1], interpolation='nearest')
@@ -224,13 +236,13 @@ class LoadRefMask(BaseTransform):
 
 
 def _check_size(what: str, found: tuple[int, ...], size: tuple[int, int],
-                results: dict, remedy: str) -> None:
+                results: dict, other: str, remedy: str) -> None:
     """Refuse a mask that neither has the size of its image nor may be scaled
     to it."""
     if found == size:
         return
-    one, other = found[0] * size[1], found[1] * size[0]
-    alike = abs(one - other) <= _MAX_DISTORTION * max(one, other)
+    sides = found[0] * size[1], found[1] * size[0]
+    alike = abs(sides[0] - sides[1]) <= _MAX_DISTORTION * max(sides)
     if results.get('size_mismatch') == 'resize':
         if alike:
             return
@@ -241,6 +253,5 @@ def _check_size(what: str, found: tuple[int, ...], size: tuple[int, int],
         remedy += (', or let the dataset scale the mask to the image with '
                    'size_mismatch="resize"')
     raise ValueError(
-        f'{what} {found[0]} x {found[1]} (height x width), but the file of '
-        f'image {results.get("img_path", "the given image")} is '
+        f'{what} {found[0]} x {found[1]} (height x width), but {other} is '
         f'{size[0]} x {size[1]}: {remedy}.')

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Packing of an item for the model, with what is known of its sentence."""
+"""Packing of an item and its sentence for the model."""
 
 from collections.abc import Sequence
 
@@ -28,6 +28,7 @@ class PackRefInputs(PackSegInputs):
 
     Example:
         >>> import numpy as np
+        >>> from mmrefseg.datasets import PackRefInputs
         >>> item = dict(img=np.zeros((4, 5, 3), np.uint8), text='a cup')
         >>> packed = PackRefInputs()(item)
         >>> tuple(packed['inputs'].shape), packed['data_samples'].text

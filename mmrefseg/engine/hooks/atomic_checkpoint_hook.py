@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Checkpoints that survive a kill at any moment."""
+"""Checkpoints of runs that may be killed at any moment."""
 
 import logging
 import os
@@ -11,11 +11,12 @@ from typing import Any
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
 from mmengine.runner import find_latest_checkpoint
 
 from mmrefseg.fileio import TEMPORARY_SUFFIX, write_atomically
 from mmrefseg.registry import HOOKS
-from .resume_check import can_be_checked, find_obstacle, warn_of_old_schedule
+from .resume_check import find_obstacle, warn_of_old_schedule
 
 _POINTER = 'last_checkpoint'
 
@@ -24,7 +25,7 @@ def is_complete_checkpoint(path: str) -> bool:
     """Whether a local file is a whole checkpoint as ``torch.save`` writes it.
 
     The format is a zip archive whose table of contents stands at the very
-    end, so that a file that was cut off is told at once, without reading it.
+    end, so that a truncated file is recognised without reading it.
 
     Args:
         path (str): A local path; it need not exist.
@@ -117,8 +118,8 @@ class AtomicCheckpointHook(CheckpointHook):
         elif osp.isfile(wanted) and not is_complete_checkpoint(wanted):
             raise ValueError(
                 f'Cannot resume from {wanted}: the file is not a complete '
-                'checkpoint. Name an earlier one, or remove the name to resume '
-                'from the newest complete one of the work directory.')
+                'checkpoint. Name an earlier one, or remove the name to '
+                'resume from the newest complete one of the work directory.')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Refuse to resume from what does not hold the state of this run.
@@ -127,8 +128,9 @@ class AtomicCheckpointHook(CheckpointHook):
             ValueError: If something would start anew, or if it is of another
                 model. The message names what to resume from.
         """
-        if not runner._resume or not can_be_checked(runner):
-            return
+        if not runner._resume or not isinstance(runner.optim_wrapper,
+                                                OptimWrapper):
+            return  # a test, or a start from weights
         obstacle = find_obstacle(runner, checkpoint)
         if obstacle is None:
             warn_of_old_schedule(runner, checkpoint)
@@ -138,7 +140,8 @@ class AtomicCheckpointHook(CheckpointHook):
         advice = 'Use load_from without resume to start from its weights alone'
         if newest is not None and not osp.samefile(newest, path):
             advice = f'Resume from {newest}. {advice}'
-        raise ValueError(f'Cannot resume from {path}: it {obstacle}. {advice}.')
+        raise ValueError(
+            f'Cannot resume from {path}: it {obstacle}. {advice}.')
 
     def before_train(self, runner) -> None:
         """Choose the file backend and clear what a kill left behind."""

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Randomness as a function of (seed, iteration, rank), not as a state."""
+"""Random numbers as a function of seed, iteration and rank."""
 
 import logging
 import random
@@ -62,9 +62,18 @@ class IterationSeedHook(Hook):
     is drawn anew in the resumed process before the checkpoint tells the old
     one, so that the samplers differ: the hook warns when
     ``randomness=dict(seed=...)`` is absent.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.engine.hooks import seed_generators
+        >>> seed_generators(seed=0, iteration=3, rank=0, phase=0)
+        >>> first = torch.rand(2)
+        >>> seed_generators(seed=0, iteration=3, rank=0, phase=0)
+        >>> torch.equal(first, torch.rand(2))
+        True
     """
 
-    # last of all: a hook that draws a number must not shift those of the model
+    # After all others: a hook that draws a number must not shift the model's.
     priority = 'LOWEST'
 
     def before_train(self, runner) -> None:
@@ -101,5 +110,5 @@ class IterationSeedHook(Hook):
 
     @staticmethod
     def _seed(runner, iteration: int, phase: int) -> None:
-        # `runner.seed` is asked each time: resuming may change it
+        # `runner.seed` is read each time: resuming may change it
         seed_generators(runner.seed, iteration, get_rank(), phase)

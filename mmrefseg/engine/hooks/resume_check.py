@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapperDict
 
 # What is missing if a checkpoint lacks a key.
 _PARTS = dict(
@@ -36,10 +36,10 @@ def find_obstacle(runner, checkpoint: Mapping) -> str | None:
     if lacking:
         return (f'holds no {" and no ".join(lacking)}, which would start '
                 'anew')
-    different = _different_tensors(runner.model, checkpoint)
+    different = _different_parameters(runner.model, checkpoint)
     if different:
-        return (f'is of another model: {len(different)} tensors differ in '
-                f'name or shape, {different[0]} among them')
+        return (f'is of another model: it lacks {len(different)} parameters, '
+                f'{different[0]} among them, or has them in other shapes')
     if not isinstance(runner.optim_wrapper, OptimWrapperDict):
         ours = _group_sizes(runner.optim_wrapper.optimizer.state_dict())
         theirs = _group_sizes(checkpoint['optimizer'])
@@ -77,21 +77,21 @@ def warn_of_old_schedule(runner, checkpoint: Mapping) -> None:
             level=logging.WARNING)
 
 
-def can_be_checked(runner) -> bool:
-    """Whether a run has an optimizer, as in training."""
-    return isinstance(runner.optim_wrapper, OptimWrapper)
+def _different_parameters(model, checkpoint: Mapping) -> list[str]:
+    """Names of parameters that the checkpoint lacks or has in other shapes.
 
-
-def _different_tensors(model, checkpoint: Mapping) -> list[str]:
+    Buffers may differ: they come and go with versions of other packages.
+    """
     if is_model_wrapper(model):
         model = model.module
-    ours = {name: x.shape for name, x in model.state_dict().items()}
-    theirs = {
-        name.removeprefix('module.'): x.shape
-        for name, x in checkpoint.get('state_dict', {}).items()
+    shapes = {
+        name.removeprefix('module.'): tensor.shape
+        for name, tensor in checkpoint.get('state_dict', {}).items()
     }
-    return sorted(name for name in {**ours, **theirs}
-                  if ours.get(name) != theirs.get(name))
+    return [
+        name for name, parameter in model.named_parameters()
+        if shapes.get(name) != parameter.shape
+    ]
 
 
 def _group_sizes(state: Mapping) -> list[int]:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Pictures of validation and test sentences while a run goes on."""
+"""Pictures of validation and test sentences during a run."""
 
 import os.path as osp
 from collections.abc import Sequence
@@ -39,6 +39,13 @@ class RefVisualizationHook(Hook):
         wait_time (float): Seconds that the window stays; 0 means until a key
             is pressed. Defaults to 0.
         backend_args (dict, optional): File backend to read images with.
+
+    Example:
+        >>> from mmrefseg.registry import HOOKS
+        >>> hook = HOOKS.build(
+        ...     dict(type='RefVisualizationHook', num_val_samples=16))
+        >>> hook.num_samples
+        {'val': 16, 'test': 8}
     """
 
     def __init__(self,
@@ -58,7 +65,7 @@ class RefVisualizationHook(Hook):
         self.show = show
         self.wait_time = wait_time
         self.backend_args = backend_args
-        self._seen = 0
+        self._count = 0
         self._chosen: set = set()
 
     def before_val_epoch(self, runner) -> None:
@@ -89,7 +96,7 @@ class RefVisualizationHook(Hook):
 
     def _choose(self, dataloader, mode: str) -> None:
         """Fix which samples, counted from 0 on this rank, will be drawn."""
-        self._seen = 0
+        self._count = 0
         self._chosen = set()
         if not self.draw or not is_main_process():
             return
@@ -102,11 +109,10 @@ class RefVisualizationHook(Hook):
             middles = (np.arange(wanted) + 0.5) * length / wanted
             self._chosen = set(middles.astype(int).tolist())
 
-    def _draw_batch(self, runner, outputs: Sequence[BaseDataElement],
+    def _draw_batch(self, runner, outputs: Sequence[BaseDataElement] | None,
                     mode: str, step: int) -> None:
-        first = self._seen
-        self._seen += len(outputs)
-        for position, data_sample in enumerate(outputs, start=first):
+        for position, data_sample in enumerate(outputs or (), self._count):
+            self._count = position + 1
             if position in self._chosen:
                 self._draw_one(runner.visualizer, data_sample, mode, step)
 

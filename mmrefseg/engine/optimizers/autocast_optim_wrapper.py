@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Mixed precision that a machine without a GPU can do, too."""
+"""Mixed precision on machines without a GPU, too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +34,17 @@ class AutocastOptimWrapper(OptimWrapper):
 
     Raises:
         ValueError: For any other dtype.
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.engine import AutocastOptimWrapper
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> wrapper = AutocastOptimWrapper(optimizer=optimizer)
+        >>> with wrapper.optim_context(model):
+        ...     loss = model(torch.ones(4, 2)).sum()
+        >>> loss.dtype
+        torch.bfloat16
     """
 
     def __init__(self,

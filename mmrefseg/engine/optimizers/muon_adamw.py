@@ -31,6 +31,21 @@ class MuonAdamW(Optimizer):
 
     Raises:
         ImportError: This PyTorch has no Muon (it came with 2.9).
+
+    Example:
+        >>> import torch
+        >>> from mmrefseg.engine import MuonAdamW
+        >>> layer = torch.nn.Linear(4, 4)
+        >>> optimizer = MuonAdamW(
+        ...     [
+        ...         dict(params=[layer.weight], lr=0.02, use_muon=True),
+        ...         dict(params=[layer.bias])
+        ...     ],
+        ...     lr=1e-3)
+        >>> layer(torch.ones(2, 4)).sum().backward()
+        >>> optimizer.step()
+        >>> [group['lr'] for group in optimizer.param_groups]
+        [0.02, 0.001]
     """
 
     def __init__(self,

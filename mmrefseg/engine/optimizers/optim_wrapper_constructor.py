@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
-"""Which parameter gets which learning rate and weight decay."""
+"""Parameter groups by class and path."""
 
+import logging
 from collections.abc import Iterator
 
 import torch.nn as nn
@@ -12,7 +13,7 @@ from mmrefseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _OPTIONS = ('norm_decay_mult', 'bias_decay_mult', 'no_decay', 'lr_mult',
-            'decay_mult', 'muon_lr')
+            'decay_mult', 'custom_keys', 'muon_lr')
 _TABLES = ('relative_position_bias_table', 'absolute_pos_embed')
 
 
@@ -32,7 +33,7 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     MMEngine's constructor matches substrings of parameter names: there
     'layer.1' hits 'layer.10', and a match switches ``norm_decay_mult`` off
-    for the norms inside. Here a norm is told by its class, wherever it is,
+    for the norms inside. Here a norm is recognised by its class,
     and a part of the model by its dotted path, name by name. Learning rate
     and weight decay are decided apart from each other. Parameters that agree
     in both share a group. Frozen parameters are left out, and a parameter
@@ -52,6 +53,11 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
       path of a module or a parameter. The longest path that fits counts.
     - ``decay_mult`` (dict[str, float]): Factor on the weight decay by dotted
       path, on top of the rules above.
+    - ``custom_keys`` (dict[str, dict]): MMEngine's, for configs that come
+      from elsewhere: ``lr_mult`` and ``decay_mult`` (1 if not given) of the
+      parameters whose path contains the key. The longest key that fits
+      counts, of equally long ones the first in the alphabet, and nothing else
+      of this list applies to the parameter: a norm that fits is decayed.
     - ``muon_lr`` (float): Learning rate, before ``lr_mult``, of the weights
       of linear layers, which then form groups of their own, marked
       ``use_muon=True`` for ``MuonAdamW``. Defaults to None: no such groups.
@@ -62,15 +68,24 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg (dict, optional): See above.
 
     Raises:
-        ValueError: If ``paramwise_cfg`` has an unknown key.
+        ValueError: If ``paramwise_cfg`` or one of its ``custom_keys`` has an
+            unknown key.
         KeyError: When the groups are made, if a path fits no parameter.
 
     Example:
-        >>> optim_wrapper = dict(
-        ...     type='OptimWrapper',
-        ...     constructor='RefSegOptimWrapperConstructor',
-        ...     optimizer=dict(type='AdamW', lr=1.5e-5, weight_decay=0.01),
-        ...     paramwise_cfg=dict(lr_mult={'language_encoder': 0.1}))
+        >>> from mmrefseg.engine import RefSegOptimWrapperConstructor
+        >>> build = RefSegOptimWrapperConstructor(
+        ...     dict(optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.05)),
+        ...     dict(lr_mult={'backbone': 0.1, 'backbone.norm': 1.0}))
+        >>> build.paramwise_cfg['norm_decay_mult']
+        0.0
+
+    In a config::
+
+        optim_wrapper = dict(
+            constructor='RefSegOptimWrapperConstructor',
+            optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.05),
+            paramwise_cfg=dict(lr_mult={'backbone': 0.1}))
     """
 
     def __init__(self,
@@ -87,6 +102,12 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError(
                 f'paramwise_cfg of {type(self).__name__} has unknown keys '
                 f'{unknown}; it knows {list(_OPTIONS)}.')
+        for key, mults in self._custom_keys().items():
+            unknown = sorted(set(mults) - {'lr_mult', 'decay_mult'})
+            if unknown:
+                raise ValueError(
+                    f'paramwise_cfg.custom_keys[{key!r}] has unknown keys '
+                    f"{unknown}; it knows 'lr_mult' and 'decay_mult'.")
         if self.base_lr is None:
             raise ValueError('The optimizer config must set `lr`.')
 
@@ -108,10 +129,11 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for path, owner, param in _trainable(module, prefix):
             muon = self._is_for_muon(owner, param)
             lr = self.paramwise_cfg['muon_lr'] if muon else self.base_lr
-            lr *= self._by_path('lr_mult', path)
+            lr_mult, decay_mult = self._mults(path, owner)
+            lr *= lr_mult
             decay = None
             if self.base_wd is not None:
-                decay = self.base_wd * self._decay_mult(path, owner)
+                decay = self.base_wd * decay_mult
             group = groups.setdefault((lr, decay, muon),
                                       dict(params=[], lr=lr))
             if muon:
@@ -130,6 +152,18 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return (
             self.paramwise_cfg.get('muon_lr') is not None
             and isinstance(owner, nn.Linear) and param.ndim == 2)
+
+    def _custom_keys(self) -> dict[str, dict]:
+        return self.paramwise_cfg.get('custom_keys') or {}
+
+    def _mults(self, path: str, owner: nn.Module) -> tuple[float, float]:
+        """Factors on learning rate and weight decay of a parameter."""
+        custom = self._custom_keys()
+        fitting = sorted(key for key in custom if key in path)
+        if fitting:
+            mults = custom[max(fitting, key=len)]
+            return mults.get('lr_mult', 1.), mults.get('decay_mult', 1.)
+        return (self._by_path('lr_mult', path), self._decay_mult(path, owner))
 
     def _decay_mult(self, path: str, owner: nn.Module) -> float:
         name = path.rsplit('.', 1)[-1]
@@ -153,6 +187,13 @@ class RefSegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _check_paths(self, module: nn.Module, prefix: str) -> None:
         names = [_join(prefix, name) for name, _ in module.named_parameters()]
+        for key in self._custom_keys():
+            if not any(key in name for name in names):
+                print_log(
+                    f'paramwise_cfg.custom_keys[{key!r}] has no effect: no '
+                    'name of a parameter contains it.',
+                    logger='current',
+                    level=logging.WARNING)
         for option in ('lr_mult', 'decay_mult', 'norm_decay_mult'):
             mults = self.paramwise_cfg.get(option)
             for key in mults if isinstance(mults, dict) else ():

@@ -28,7 +28,7 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
 
     uses_language = True
     fusions: ModuleList
-    gates: ModuleList
+    gates: ModuleList | None
 
     def _build_language(self,
                         *,
@@ -140,7 +140,7 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
                 raise self._too_small(image, i) from error
             if given <= i + 1 <= last:
                 if not isinstance(fusion, nn.Identity):
-                    x = x + run_gate(self.gates[i], out.fused, visual)
+                    x = x + run_gate(self.gates, i, out.fused, visual)
             maps.append(self.finish(i, out.fused))
             if out.query is not None:
                 queries.append(out.query)

@@ -16,7 +16,7 @@ from .swin_weights import load_swin_weights
 
 @MODELS.register_module()
 class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
-    """Swin Transformer whose stages listen to a sentence.
+    """Swin Transformer with language fused in between its stages.
 
     After the blocks of stage i: ``F_i, Q_i = fusion_i(V_i, language)``; all
     stages but the last pass ``V_i + gate_i(F_i, V_i)`` on to patch merging.
@@ -68,6 +68,11 @@ class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
 
     Raises:
         ValueError: ``frozen_last_gate`` is asked for without a gate.
+
+    Example:
+        >>> from mmrefseg.models import LanguageSwinTransformer
+        >>> backbone = LanguageSwinTransformer(
+        ...     language_channels=16, fusion=dict(type='BSAM'))
     """
 
     def __init__(self,
@@ -128,7 +133,8 @@ class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
             query_stages=query_stages,
             last_gate=frozen_last_gate)
         if frozen_last_gate:
-            if isinstance(self.gates[-1], nn.Identity):
+            if (self.gates is None
+                    or isinstance(self.gates[-1], nn.Identity)):
                 raise ValueError('frozen_last_gate=True needs a gate: name '
                                  'one, or remove frozen_last_gate.')
             self.gates[-1].requires_grad_(False)
@@ -164,7 +170,7 @@ class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
                 constant_init(module, val=1.0, bias=0.)
             elif isinstance(module, ShiftedWindowAttention):
                 module.w_msa.init_weights()
-        for part in (*self.fusions, *self.gates):
+        for part in (*self.fusions, *(self.gates or ())):
             if not isinstance(part, nn.Identity):
                 part.init_weights()
         if self.init_cfg is None:

@@ -32,6 +32,13 @@ class LateFusionBackbone(LanguageBackbone):
 
     Raises:
         ValueError: (in forward) The backbone gives another number of maps.
+
+    Example:
+        >>> from mmrefseg.models import LateFusionBackbone
+        >>> backbone = LateFusionBackbone(
+        ...     backbone=dict(type='mmseg.ResNet', depth=18),
+        ...     in_channels=[64, 128, 256, 512], language_channels=16,
+        ...     fusion=dict(type='BSAM'))
     """
 
     def __init__(self,

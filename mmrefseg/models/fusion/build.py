@@ -76,7 +76,7 @@ def build_fusions(fusion: dict | Sequence[dict | None], *,
 
 
 def build_gates(gate: StageConfigs, *, channels: Sequence[int],
-                fusions: ModuleList) -> ModuleList:
+                fusions: ModuleList) -> ModuleList | None:
     """Build a gate for each of the first ``len(channels)`` stages.
 
     Args:
@@ -90,7 +90,8 @@ def build_gates(gate: StageConfigs, *, channels: Sequence[int],
             gate is built.
 
     Returns:
-        ModuleList: One gate a stage; ``nn.Identity`` where there is none.
+        ModuleList | None: One gate a stage, ``nn.Identity`` where there is
+        none; None without any.
 
     Raises:
         ValueError: The list has another length.
@@ -100,6 +101,8 @@ def build_gates(gate: StageConfigs, *, channels: Sequence[int],
             gate[number:]):
         gate = gate[:number]
     configs = _for_each('gate', gate, number)
+    if not any(configs):
+        return None
     return ModuleList(
         nn.Identity() if config is None or isinstance(fusion, nn.Identity) else
         MODELS.build(dict(config, channels=width))
@@ -127,15 +130,16 @@ def run_fusion(fusion: nn.Module, visual: Tensor, language: LanguageFeatures,
     return FusionOutput(*fusion(visual, language))
 
 
-def run_gate(gate: nn.Module, fused: Tensor, visual: Tensor) -> Tensor:
+def run_gate(gates: ModuleList | None, stage: int, fused: Tensor,
+             visual: Tensor) -> Tensor:
     """The increment of ``visual``, ``B x C x H x W``: the fused map, gated
     where there is a gate.
 
     Raises:
         ValueError: It has another shape than ``visual``.
     """
-    if not isinstance(gate, nn.Identity):
-        fused = gate(fused, visual)
+    if gates is not None and not isinstance(gates[stage], nn.Identity):
+        fused = gates[stage](fused, visual)
     if fused.shape != visual.shape:
         raise ValueError(
             f'A map of shape {tuple(fused.shape)} cannot be added to that of '

@@ -27,14 +27,8 @@ class TileConcat(BaseModule):
         ValueError: A language query is asked for.
 
     Example:
-        >>> import torch
         >>> from mmrefseg.models import TileConcat
-        >>> from mmrefseg.structures import LanguageFeatures
-        >>> language = LanguageFeatures(
-        ...     words=torch.rand(2, 5, 16), mask=torch.ones(2, 5).bool())
         >>> fusion = TileConcat(channels=8, language_channels=16)
-        >>> fusion(torch.rand(2, 8, 6, 6), language).fused.shape
-        torch.Size([2, 8, 6, 6])
     """
 
     def __init__(self,

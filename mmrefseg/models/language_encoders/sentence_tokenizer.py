@@ -6,7 +6,7 @@ import reprlib
 from pathlib import Path
 
 from mmengine.logging import print_log
-# transformers 5 makes the name while it runs.
+# transformers 5 makes this name only when it is asked for.
 from transformers import BertTokenizerFast  # type: ignore[attr-defined]
 
 from mmrefseg.structures import find_text_fault

@@ -28,15 +28,6 @@ def cached_tensor(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     Returns:
         Callable: The same, with a memory. No result needs a gradient, but
         training may use each, also one that was made in inference mode.
-
-    Example:
-        >>> import torch
-        >>> from mmrefseg.models.layers.tensor_cache import cached_tensor
-        >>> @cached_tensor
-        ... def ramp(size: int, device: torch.device) -> torch.Tensor:
-        ...     return torch.arange(size, device=device)
-        >>> ramp(3, torch.device('cpu')) is ramp(3, torch.device('cpu'))
-        True
     """
     # A tensor born in inference mode could not take part in training.
     plain = torch.inference_mode(False)(torch.no_grad()(make))

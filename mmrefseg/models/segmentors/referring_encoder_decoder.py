@@ -206,7 +206,11 @@ class ReferringEncoderDecoder(EncoderDecoder):
 
         Raises:
             FloatingPointError: A loss is NaN or infinite.
+            ValueError: A sample has no mask.
         """
+        if not all('gt_sem_seg' in sample for sample in data_samples):
+            raise ValueError('A training sample has no mask: put LoadRefMask '
+                             'after LoadRefImage in the training pipeline.')
         texts, pairs = self._texts(data_samples), None
         if (self.train_cfg or {}).get('share_images', False):
             inputs, pairs = share_images(inputs, data_samples)
@@ -245,10 +249,6 @@ class ReferringEncoderDecoder(EncoderDecoder):
         texts = [meta['text'] for meta in batch_img_metas]
         features = self.extract_feat(inputs, texts)
         return self._predict(features, inputs.shape[2:]).logits
-
-    def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """As ``encode_decode``: the whole image is always seen at once."""
-        return self.encode_decode(inputs, batch_img_metas)
 
     def _predict(self, features: MultimodalFeatures,
                  size: Sequence[int]) -> Prediction:

@@ -11,8 +11,7 @@ from mmseg.structures import SegDataSample
 from mutations import plain_values
 from oracle import ACCEPTED, REFUSED, Fault
 
-from mmrefseg.visualization import RefSegVisualizer
-from mmrefseg.visualization.visualizer import sample_name
+from mmrefseg.visualization import RefSegVisualizer, sample_name
 from .base import Kind, dumps, lines
 
 words = st.one_of(

@@ -68,11 +68,16 @@ class TestConfig:
         assert model.test_cfg.return_prior
         assert 'return_prior' not in config.model.test_cfg
 
+    def test_options_without_effect_are_refused(self, tiny_model):
+        with pytest.raises(ValueError, match='Did you mean model.backbone'):
+            init_model(
+                tiny_model.config, cfg_options={'model.backbon.with_cp': True})
+
     def test_config_from_the_checkpoint(self, tiny_model):
         model = init_model(None, tiny_model.weights, 'cpu')
         config = Config.fromfile(tiny_model.config)
         assert model.cfg.model == config.model
-        assert model.cfg.meta_keys == config.meta_keys
+        assert model.cfg.test_pipeline == config.test_pipeline
 
     def test_the_scope_is_left_as_it_was(self, tiny_model):
         with DefaultScope.overwrite_default_scope('mmseg'):

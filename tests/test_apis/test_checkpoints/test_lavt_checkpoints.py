@@ -663,7 +663,8 @@ def test_files_that_are_no_checkpoints(files, capsys):
     with pytest.raises(FileNotFoundError, match='official.* do not exist'):
         convert_lavt_checkpoint(official, out, config=config)
     Path(official).write_text('<html>not found</html>')
-    with pytest.raises(ValueError, match='cannot be read .* no weights at all'):
+    with pytest.raises(
+            ValueError, match='cannot be read .* no weights at all'):
         convert_lavt_checkpoint(official, out, config=config)
     torch.save([1, 2], official)
     with pytest.raises(ValueError, match='holds a list'):

@@ -74,13 +74,13 @@ class TestPreprocessing:
             assert torch.equal(own.inputs, item['inputs'])
             assert own.inputs.dtype == item['inputs'].dtype
             theirs = item['data_samples'].metainfo
-            ours = own.sample_for(theirs['text'], 0).metainfo
-            assert ours.pop('image_index') == 0
-            assert ours == {
-                key: value
-                for key, value in theirs.items()
-                if key not in ('ref_id', 'sent_id')
-            }
+            encoded = inferencer.set_image(path)
+            ours = encoded.sample_for(theirs['text']).metainfo
+            # All but what an annotation says of the sentence.
+            assert set(theirs) - set(ours) >= {'ref_id', 'sent_id'}
+            assert not {'ann_id', 'kind', 'no_target'} & set(ours)
+            assert ours == {key: theirs[key] for key in ours}
+            assert {'img_path', 'ori_shape', 'scale_factor'} < set(ours)
             shapes.add(ours['ori_shape'])
         assert len(shapes) > 1
 
@@ -169,7 +169,7 @@ class TestOrientation:
     def test_photos_are_turned_upright(self, inferencer, turned, photo):
         [[own]] = inferencer(turned, 'star')['predictions']
         assert own['mask'].shape == (60, 90)
-        picture = inferencer.pipeline(list_images(turned)[0]).image
+        picture = inferencer.pipeline(list_images(turned)[0]).pixels
         # JPEG changes the noise a little, but not where the shapes are.
         upright = cv2.imread(photo).astype(int)
         assert np.abs(picture - upright).mean() < 40
@@ -200,7 +200,7 @@ class TestOrientation:
         assert own['mask'].shape == (90, 60)
         expected = cv2.imread(
             str(turned), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        picture = stored.pipeline(list_images(turned)[0]).image
+        picture = stored.pipeline(list_images(turned)[0]).pixels
         np.testing.assert_array_equal(picture, expected)
 
 
@@ -275,9 +275,9 @@ class TestPredictions:
 
     def test_sentences_share_what_does_not_depend_on_them(
             self, inferencer, two_photos):
-        seen = []
+        sizes = []
         handle = inferencer.model.backbone.patch_embed.register_forward_hook(
-            lambda module, args, output: seen.append(len(args[0])))
+            lambda module, args, output: sizes.append(len(args[0])))
         prepared = []
         load = inferencer.pipeline.loader.transform
 
@@ -288,10 +288,10 @@ class TestPredictions:
         inferencer.pipeline.loader.transform = count
         try:
             inferencer(two_photos, [SENTENCES] * 2)
-            assert seen == [2]  # two images, three sentences each
-            seen.clear()
+            assert sizes == [2]  # two images, three sentences each
+            sizes.clear()
             inferencer(two_photos[0], SENTENCES, batch_size=2)
-            assert seen == [1, 1]
+            assert sizes == [1]  # though its sentences span two batches
             assert prepared == [*two_photos, two_photos[0]]
         finally:
             handle.remove()
@@ -373,6 +373,55 @@ class TestImagesAndTexts:
         assert [x.name for x in images] == ['two_shapes', 'two_shapes-1',
                                             'image2']
 
+    def test_file_addresses(self, photo):
+        [image] = list_images(Path(photo).as_uri())  # its space is %20
+        assert (image.path, image.name) == (photo, 'two_shapes')
+        [image] = list_images(f'file://localhost{photo}')
+        assert image.path == photo
+
+    def test_an_address_is_read_once(self, inferencer, photo, monkeypatch):
+        content = Path(photo).read_bytes()
+        fetched = []
+        monkeypatch.setattr(
+            'mmengine.fileio.get', lambda path, backend_args=None:
+            fetched.append(path) or content)
+        address = 'https://example.org/a.png'
+        [[own]] = inferencer(address, 'star')['predictions']
+        assert fetched == [address]
+        [[same]] = inferencer(cv2.imread(photo), 'star')['predictions']
+        np.testing.assert_array_equal(own['mask'], same['mask'])
+
+    def test_advice_is_for_inference(self, inferencer):
+        with pytest.raises(ValueError) as caught:
+            inferencer('http://127.0.0.1:9/x.png', 'star')
+        assert 'data_root' not in str(caught.value)
+
+    @pytest.mark.parametrize('suffix, dtype', [('.png', '<u2'),
+                                               ('.tif', '<u2'),
+                                               ('.tif', '>u2')])
+    def test_16_bits_as_from_the_file(self, inferencer, tmp_path, suffix,
+                                      dtype):
+        path = str(tmp_path / f'deep{suffix}')
+        ramp = np.arange(0, 65536, 17, np.uint16).reshape(16, 241)[::-1]
+        Image.fromarray(ramp.astype(dtype)).save(path)
+        with Image.open(path) as image:
+            assert image.mode.startswith('I')
+            own = to_bgr(image, 'it')
+        np.testing.assert_array_equal(own[..., 0], ramp >> 8)
+        stored = inferencer.pipeline(list_images(path)[0]).pixels
+        np.testing.assert_array_equal(own, stored)
+
+    def test_advice_for_32_bits_is_right(self):
+        picture = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        image = Image.fromarray(picture.astype(np.float32) / 2 - 7)
+        with pytest.raises(ValueError) as caught:
+            to_bgr(image, 'it')
+        code = str(caught.value)
+        code = code[code.index('Image.from'):code.index(' with the')]
+        better = eval(code, dict(
+            Image=Image, np=np, image=image, black=-7, white=120.5))
+        np.testing.assert_array_equal(to_bgr(better, 'it')[..., 0], picture)
+
     def test_grey_arrays(self):
         grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
         for image in (grey, grey[..., None], Image.fromarray(grey)):
@@ -396,7 +445,13 @@ class TestImagesAndTexts:
         (np.zeros((4, 4, 3)), 'star', ValueError, 'type float64: give H x W'),
         (np.zeros((4, 4, 4), np.uint8), 'star', ValueError, r'\(4, 4, 4\)'),
         (np.zeros((0, 4, 3), np.uint8), 'star', ValueError, r'\(0, 4, 3\)'),
-        (Image.new('I;16', (4, 4)), 'star', ValueError, 'more than 8 bits'),
+        (Image.new('I', (4, 4)), 'star', ValueError, 'scale it to 0..255'),
+        (Image.new('F', (4, 4)), 'star', ValueError, 'has 32 bits'),
+        (np.zeros((4, 4), np.uint16), 'star', ValueError, r'array >> 8'),
+        ('s3://bucket/x.png', 'star', ValueError,
+         'Image s3://bucket/x.png cannot be read.*: download it'),
+        ('file:///no/where.png', 'star', FileNotFoundError,
+         'Image /no/where.png does not exist'),
         ('PHOTO', '', ValueError, r"photo.png is empty \(''\)"),
         ('PHOTO', ['star', ' \n'], ValueError, 'sentence for .*photo.png is'),
         ('PHOTO', '\u200b', ValueError, 'cannot be seen'),
@@ -496,7 +551,7 @@ class TestPictures:
         below = picture[-100:].reshape(-1, 3).mean(axis=0)
         assert below[0] > 190 and below[1:].max() < 10
 
-    def test_datasamples_carry_what_was_asked_for(self, inferencer, photo,
+    def test_datasamples_carry_what_was_fetched_for(self, inferencer, photo,
                                                   tmp_path):
         [[sample]] = inferencer(
             photo,

@@ -10,8 +10,9 @@ import pytest
 
 from mmrefseg.apis.mask_evaluation import (evaluate_masks, format_evaluation,
                                            open_split, write_evaluation)
+from mmrefseg.datasets import RefCOCODataset
 from mmrefseg.evaluation.breakdowns import Breakdown
-from mmrefseg.evaluation.conventions import settle
+from mmrefseg.evaluation.conventions import resolve_convention
 from mmrefseg.visualization import draw_referring_overlay
 
 SIDE = 65
@@ -156,6 +157,48 @@ def test_missing_ones_may_count_as_empty(tests_of_image_4, tmp_path,
         evaluate_masks(tests_of_image_4, folder, missing='skip')
 
 
+def test_masks_with_several_values(tests_of_image_4, tmp_path):
+    """Class maps, as semantic segmentation writes them, and probabilities."""
+    maps = {key: x // 255 * 2 for key, x in MASKS.items()}
+    maps[9][:5] = 1
+    folder = write_masks(tmp_path / 'maps', maps)
+    with pytest.raises(ValueError, match='1 of 3 .*9.png has 2 values.*1, 2'):
+        evaluate_masks(tests_of_image_4, folder)
+    got = evaluate_masks(tests_of_image_4, folder, mask_value=2)
+    assert got.metrics['mIoU'] == 50.
+    with pytest.raises(ValueError, match='No image of .* mask_value 7'):
+        evaluate_masks(tests_of_image_4, folder, mask_value=7)
+    soft = {key: x // 255 * 90 + 90 for key, x in MASKS.items()}
+    folder = write_masks(tmp_path / 'soft', soft)
+    got = evaluate_masks(tests_of_image_4, folder, mask_threshold=127)
+    assert got.metrics['mIoU'] == 50.
+    (tmp_path / 'masks.json').write_text('[{}]')
+    with pytest.raises(ValueError, match='--mask-value is for folders'):
+        evaluate_masks(
+            tests_of_image_4, str(tmp_path / 'masks.json'), mask_value=1)
+
+
+def test_images_that_are_not_as_large_as_annotated(tiny_refer_parts, tmp_path,
+                                                   write_refer_set):
+    """Predictions have the size of the image, to which true masks are
+    scaled."""
+    refs, instances = tiny_refer_parts
+    for image in instances['images']:
+        image['width'] -= 1
+    instances['annotations'][6]['segmentation'] = [[35, 10, 60, 10, 60, 40,
+                                                    35, 40]]
+    root = write_refer_set(tmp_path / 'set', refs=refs, instances=instances)
+    dataset = RefCOCODataset(
+        data_root=str(root),
+        data_prefix=dict(img_path='images'),
+        split='test',
+        split_by='unc',
+        size_mismatch='resize')
+    got = evaluate_masks(dataset, write_masks(tmp_path / 'masks', MASKS))
+    assert got.metrics['P0.9'] == pytest.approx(100 / 3)
+    assert abs(got.metrics['mIoU'] - 50) < 5  # outlines move by a pixel
+
+
 def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
     """True masks and those of other objects are scaled to the masks."""
     folder = write_masks(
@@ -166,7 +209,7 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
     got = evaluate_masks(
         tests_of_image_4,
         folder,
-        convention=settle('paper'),
+        convention=resolve_convention('paper'),
         input_size=(130, 130))
     assert got.metrics['mIoU'] == 50. and got.metrics['P0.5'] == 100 / 3
     assert got.sentences[1].other.intersection == 4 * RIGHT_AREA
@@ -174,15 +217,16 @@ def test_conventions_at_the_size_of_the_input(tests_of_image_4, tmp_path):
         evaluate_masks(tests_of_image_4, folder)
     with pytest.raises(ValueError, match="compares at .* network's input.*"
                        'add input_size'):
-        evaluate_masks(tests_of_image_4, folder, convention=settle('lavt'))
+        evaluate_masks(
+            tests_of_image_4, folder, convention=resolve_convention('lavt'))
     with pytest.raises(ValueError, match='compares at the size of each image'
-                       '.*leave input_size away'):
+                       '.*remove input_size'):
         evaluate_masks(tests_of_image_4, folder, input_size=(130, 130))
     with pytest.raises(ValueError, match='input_size.*not 0 x 130'):
         evaluate_masks(
             tests_of_image_4,
             folder,
-            convention=settle('lavt'),
+            convention=resolve_convention('lavt'),
             input_size=(0, 130))
 
 
@@ -210,7 +254,7 @@ def test_sentences_that_mean_nothing_or_several_things(
             '3_3': box(*TALL)
         })
     result = evaluate_masks(
-        dataset, folder, convention=settle(no_target='rela'))
+        dataset, folder, convention=resolve_convention(no_target='rela'))
     got, both = result.metrics, TALL_AREA + RIGHT_AREA
     assert got['N-acc'] == 50. and got['T-acc'] == 100.
     assert got['gIoU'] == pytest.approx(25 * (1 + TALL_AREA / both))
@@ -232,7 +276,7 @@ def test_negative_sentences_of_r_refcoco(tiny_refer_parts, write_refer_set,
         str(root), split=['testA'], images=str(root / 'images'))
     folder = write_masks(tmp_path / 'masks', {9: MASKS[9], 10: MASKS[9]})
     result = evaluate_masks(
-        dataset, folder, convention=settle(no_target='rris'))
+        dataset, folder, convention=resolve_convention(no_target='rris'))
     got = result.metrics
     assert got['mRR'] == 0. and got['mIoU_ref'] == 100. and got['rIoU'] == 50.
     # the ref's own thing is what the second sentence does not mean

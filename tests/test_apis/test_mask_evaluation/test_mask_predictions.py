@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmrefseg.apis.mask_evaluation.binary_images import read_binary_image
 from mmrefseg.apis.mask_evaluation.mask_predictions import open_predictions
+from mmrefseg.fileio.mask_images import read_mask
 
 MASK = np.zeros((6, 9), np.uint8)
 MASK[2:5, 3:8] = 1
@@ -80,13 +80,13 @@ WRITERS = {
 
 @pytest.mark.parametrize('write', WRITERS.values(), ids=WRITERS)
 def test_images_of_other_programs(write):
-    got = read_binary_image(write())
+    got = read_mask(write())
     assert got.dtype == np.uint8 and (got == MASK).all()
 
 
 @pytest.mark.parametrize('value', [0, 255])
 def test_empty_and_full_images(value):
-    got = read_binary_image(by_opencv(np.full((4, 5), value, np.uint8)))
+    got = read_mask(by_opencv(np.full((4, 5), value, np.uint8)))
     assert got.shape == (4, 5) and (got == bool(value)).all()
 
 
@@ -96,7 +96,7 @@ def test_one_bit_of_many_pixels():
         mask = np.zeros((side, 61), np.uint8)
         mask[3:, 5:] = 1
         image = Image.fromarray(mask * 255).convert('1')
-        assert (read_binary_image(by_pillow(image)) == mask).all()
+        assert (read_mask(by_pillow(image)) == mask).all()
 
 
 @pytest.mark.parametrize('white', [0, 1])
@@ -104,7 +104,7 @@ def test_palettes_of_empty_and_full_images(white):
     colours = (WHITE, BLACK) if white == 0 else (BLACK, WHITE)
     for value in (0, 1):
         image = palette(np.full((4, 5), value, np.uint8), *colours)
-        got = read_binary_image(by_pillow(image))
+        got = read_mask(by_pillow(image))
         assert got.shape == (4, 5) and (got == (value == white)).all()
 
 
@@ -141,7 +141,7 @@ def half_transparent():
 ])
 def test_images_that_are_no_masks(content, message):
     with pytest.raises(ValueError, match=message):
-        read_binary_image(content())
+        read_mask(content())
 
 
 @pytest.mark.parametrize('scheme, given', [

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from mmrefseg.apis.mask_evaluation import evaluate_masks, open_split
 from mmrefseg.datasets.transforms import LoadRefMask
 from mmrefseg.evaluation import PredictionDump, ReferringIoUMetric
-from mmrefseg.evaluation.conventions import settle
+from mmrefseg.evaluation.conventions import resolve_convention
 from mmrefseg.synthetic import make_synthetic_refs
 
 
@@ -39,7 +39,7 @@ def _sample(item, rng):
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
-    """Folder of a few scenes, some sentences of which mean nothing."""
+    """Folder of a few scenes, with no-target sentences."""
     folder = str(tmp_path_factory.mktemp('scenes') / 'any')
     make_synthetic_refs(
         folder, train=2, val=6, testA=1, testB=1, targets='any')
@@ -61,7 +61,8 @@ def test_same_numbers(scenes, tmp_path, rule):
     ])
     evaluator.process(samples)
     expected = evaluator.evaluate(len(samples))
-    result = evaluate_masks(dataset, out, convention=settle(no_target=rules))
+    result = evaluate_masks(
+        dataset, out, convention=resolve_convention(no_target=rules))
     assert {key: result.metrics[key] for key in expected} == expected
-    said = [x for x in result.sentences if x.counts.says_nothing]
+    said = [x for x in result.sentences if x.counts.pred_no_target]
     assert any(x.counts.predicted for x in said)

@@ -1,14 +1,15 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is wrong with refs and sentences, as a refs file alone can tell."""
+"""Faults of refs and sentences, as far as a refs file alone shows them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from mmrefseg.datasets.field_checks import (id_key, is_id, is_note, is_truth,
+                                            show, show_id)
+from mmrefseg.datasets.leak_list import is_held_out
+from mmrefseg.datasets.refer_files import annotations_of, find_contradiction
 from mmrefseg.structures import find_text_fault
-from ..field_checks import id_key, is_id, is_note, is_truth, show, show_id
-from ..leak_list import is_held_out
-from ..refer_files import annotations_of, find_contradiction
 
 
 class Fault(NamedTuple):

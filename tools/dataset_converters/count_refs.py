@@ -7,9 +7,9 @@ import argparse
 import os.path as osp
 import sys
 
-from mmrefseg.datasets.checks.refer_counts import (SplitCount, count_splits,
-                                                   differs, known_counts,
-                                                   say_unknown)
+from refer_checks.refer_counts import (SplitCount, count_splits, differs,
+                                       known_counts, say_unknown)
+
 from mmrefseg.datasets.refer_files import ALL_NAMES, find_refs_file, load_refs
 
 

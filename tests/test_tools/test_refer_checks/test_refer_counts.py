@@ -5,12 +5,11 @@ import pickle
 from pathlib import Path
 
 import pytest
+from refer_checks import refer_counts
+from refer_checks.refer_counts import (SplitCount, count_splits, differs,
+                                       known_counts)
 
-from mmrefseg.datasets.checks import refer_counts
-from mmrefseg.datasets.checks.refer_counts import (SplitCount, count_splits,
-                                                   differs, known_counts)
-
-TOOL = Path(__file__).parents[3] / 'tools/analysis_tools/count_refs.py'
+TOOL = Path(__file__).parents[3] / 'tools/dataset_converters/count_refs.py'
 TINY = dict(
     train=SplitCount(3, 6, 2),
     val=SplitCount(2, 3, 2),

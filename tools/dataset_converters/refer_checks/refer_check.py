@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""Is a set in the layout of REFER, gRefCOCO or R-RefCOCO whole?"""
+"""Check of a set in the layout of REFER, gRefCOCO or R-RefCOCO."""
 
 import logging
 import os
@@ -9,25 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..annotation_store import AnnotationStore
-from ..field_checks import id_key, is_note
-from ..grefcoco import GRefCOCODataset
-from ..refcoco import RefCOCODataset
-from ..refer_files import (ALL_NAMES, annotations_of, list_refs_files,
-                           load_refs, other_names, read_instances)
-from ..rrefcoco import RRefCOCODataset
-from ..transforms import LoadRefImage
+from mmrefseg.datasets.annotation_store import AnnotationStore
+from mmrefseg.datasets.field_checks import id_key, is_note
+from mmrefseg.datasets.grefcoco import GRefCOCODataset
+from mmrefseg.datasets.refcoco import RefCOCODataset
+from mmrefseg.datasets.refer_files import (ALL_NAMES, IMAGE_FOLDERS,
+                                           annotations_of, find_image,
+                                           find_image_folder, list_refs_files,
+                                           load_refs, read_instances)
+from mmrefseg.datasets.rrefcoco import RRefCOCODataset
+from mmrefseg.datasets.transforms import LoadRefImage
 from .mask_faults import find_mask_faults
 from .ref_faults import Fault, find_ref_faults, repeated
 from .refer_counts import (SplitCount, count_splits, differs, known_counts,
                            split_by_of)
 
-# Where images usually are, seen from the folder of the annotations.
-_IMAGE_FOLDERS = ('images', 'train2014', '../train2014', 'train2017',
-                  '../train2017', '../images/train2014',
-                  '../images/mscoco/images/train2014',
-                  '../images/mscoco/train2014', '../images', 'saiapr_tc-12',
-                  '../images/saiapr_tc-12')
 # Faults of a ref for which no split of its file is loaded.
 _REFUSED_WHOLE = ('several or no annotations', 'duplicate ref_id')
 
@@ -270,20 +266,6 @@ def _check_mask(report: RefsReport, ann: dict, image: dict, where: str,
                    fault.harmless)
 
 
-def find_image_folder(folder: str, names: Sequence[str]) -> str | None:
-    """The first of the usual places that has one of some images."""
-    for place in _IMAGE_FOLDERS:
-        path = osp.normpath(osp.join(folder, place))
-        if any(_find_image(osp.join(path, name)) for name in names):
-            return path
-    return None
-
-
-def _find_image(path: str) -> str | None:
-    """The path of an image, under whichever of COCO's names it is there."""
-    return next(filter(osp.isfile, [path, *other_names(path)]), None)
-
-
 def _check_images(report: RefsReport, refs: Sequence[dict],
                   images: dict[Any, dict], folder: str, place: str | None,
                   read: bool) -> str | None:
@@ -298,14 +280,14 @@ def _check_images(report: RefsReport, refs: Sequence[dict],
     if place is None:
         report.add(
             'missing file', f'None of the images was found near {folder} '
-            f'({", ".join(_IMAGE_FOLDERS)}): say where they are with '
+            f'({", ".join(IMAGE_FOLDERS)}): say where they are with '
             '--images.')
         return None
     load = LoadRefImage()
     for image_id, split in spoken_of.items():
         record = images[image_id]
         path = osp.join(place, record['file_name'])
-        path = _find_image(path) or path
+        path = find_image(path) or path
         if not osp.isfile(path):
             report.add('missing image', f'Image {path} does not exist.', split)
         elif not os.path.getsize(path):

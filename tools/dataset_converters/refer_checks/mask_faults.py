@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What is wrong with the mask of an annotation."""
+"""Faults of the mask of an annotation."""
 
 from typing import Any, NamedTuple
 

@@ -1,14 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
-import io
-
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmrefseg.datasets.transforms.masks import rasterize, read_mask
-from mmrefseg.datasets.transforms.palettes import palette_to_pixels
+from mmrefseg.fileio.masks import mask_iou, rasterize
 
 
 def _random_mask(seed, height, width):
@@ -112,6 +108,13 @@ def test_parts_of_several_kinds_are_united():
     assert both.sum() == 25 + 100 - 4
 
 
+def test_iou_of_two_masks():
+    one, other = np.zeros((2, 4, 5), bool)
+    assert mask_iou(one, other) == 0
+    one[1:3, 1:3] = other[1:3, 2:4] = True
+    assert mask_iou(one, other) == mask_iou(other, one) == 2 / 6
+
+
 GOOD = [0, 0, 5, 0, 5, 5]
 
 
@@ -122,6 +125,8 @@ GOOD = [0, 0, 5, 0, 5, 5]
     ([[[0, 0], [5, 0], [5, 5]]], 'flat list'),
     (GOOD, 'flat list'),
     ([['a'] * 6], 'flat list'),
+    ([[0.1, 0.1, 0.5, 0.1, 0.5, 1]], 'between 0 and 1: give pixels'),
+    ([[0, 1] * 5] * 10, 'table of 10 x 10 numbers'),
     ([[0, 0, 5, 0, float('nan'), 5]], 'not finite'),
     ([[0, 0, 5, 0, float('inf'), 5]], 'not finite'),
     ([[0, 0, 5, 0, 1e12, 5]], 'beyond 1000000'),
@@ -145,85 +150,3 @@ def test_malformed(segmentation, reason):
 def test_masks_of_a_size_that_cannot_be_meant():
     with pytest.raises(ValueError, match='2000000000 x 2000000000'):
         rasterize([[0, 0, 9, 0, 9, 9]], 2 * 10**9, 2 * 10**9)
-
-
-def _bytes(image, kind='PNG', **kwargs):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **kwargs)
-    return buffer.getvalue()
-
-
-def _indexed(indices, palette):
-    image = Image.frombytes('P', indices.shape[::-1], indices.tobytes())
-    image.putpalette(palette)
-    return image
-
-
-@pytest.mark.parametrize('mode', ['L', '1', 'I;16', 'RGB', 'RGBA', 'LA', 'P'])
-def test_mask_files_of_every_mode(mode):
-    mask = _random_mask(0, 20, 30)
-    if mode == 'I;16':
-        image = Image.fromarray(mask.astype(np.uint16) * 256)
-    elif mode == 'P':
-        # Index 0 is white here: what counts is the colour.
-        image = _indexed(1 - mask, [255, 255, 255, 0, 0, 0])
-    else:
-        image = Image.fromarray(mask * 255).convert(mode)
-    read = read_mask(_bytes(image))
-    assert read.dtype == np.uint8
-    assert (read == mask).all()
-
-
-@pytest.mark.parametrize('kind', ['PNG', 'BMP', 'GIF', 'TIFF'])
-@pytest.mark.parametrize('fill', ['some', 'all', 'none'])
-def test_palettes_count_by_colour(kind, fill):
-    mask = _random_mask(2, 20, 30)
-    if fill != 'some':
-        mask[:] = fill == 'all'
-    grey = Image.fromarray(mask * 255)
-    for image in (grey.quantize(2),
-                  grey.convert('P', palette=Image.ADAPTIVE, colors=2),
-                  # as VOC has them: index 0 is black
-                  _indexed(mask * 2, [0, 0, 0, 128, 0, 0, 0, 128, 0])):
-        assert (read_mask(_bytes(image, kind)) == mask).all()
-
-
-def test_an_index_without_a_colour_counts_itself():
-    mask = _random_mask(3, 20, 30)
-    assert (read_mask(_bytes(_indexed(mask, [0, 0, 0]))) == mask).all()
-    assert (read_mask(_bytes(_indexed(mask * 255, [0, 0, 0, 9, 9, 9]))) ==
-            mask).all()
-
-
-def test_palettes_that_do_not_tell():
-    mask = _random_mask(4, 20, 30)
-    with pytest.raises(ValueError, match='^it has a palette without black'):
-        read_mask(_bytes(_indexed(mask, [68, 1, 84, 253, 231, 37])))
-    with pytest.raises(ValueError, match='^it has a palette of which all'):
-        read_mask(_bytes(_indexed(mask, [0, 0, 0, 0, 0, 0])))
-    # Two objects and no outside, in VOC's colours.
-    voc = _indexed(mask + 1, [0, 0, 0, 128, 0, 0, 0, 128, 0])
-    assert read_mask(_bytes(voc)).all()
-
-
-def test_palettes_with_alpha():
-    mask = _random_mask(5, 20, 30)
-    image = Image.fromarray(mask * 255).quantize(2).convert('PA')
-    pixels = palette_to_pixels(image)
-    assert pixels.shape == (20, 30, 2) and (pixels[..., 1] == 255).all()
-    assert ((pixels[..., 0] != 0) == mask).all()
-
-
-def test_mask_value_1_counts():
-    mask = _random_mask(1, 20, 30)
-    assert (read_mask(_bytes(Image.fromarray(mask))) == mask).all()
-
-
-def test_mask_files_that_cannot_be_used():
-    image = Image.fromarray(_random_mask(0, 200, 300) * 255)
-    with pytest.raises(ValueError, match='JPEG'):
-        read_mask(_bytes(image, 'JPEG'))
-    for content, reason in ((b'', 'is empty'), (b'no image', 'cannot be read'),
-                            (_bytes(image)[:-60], 'cut off')):
-        with pytest.raises(ValueError, match=reason):
-            read_mask(content)

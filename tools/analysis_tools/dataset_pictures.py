@@ -3,25 +3,17 @@
 
 import os.path as osp
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 
-from .overlay import draw_referring_overlay
-from .panels import draw_panels
-from .visualizer import sample_name
+from mmrefseg.visualization import draw_panels, draw_referring_overlay
+from mmrefseg.visualization.files import sample_name, save_picture
 
 
 def spread(length: int, num: int, seed: int | None = None) -> list[int]:
-    """Choose ``num`` of ``length`` indices, ascending.
-
-    Args:
-        length (int): Number of items.
-        num (int): How many to choose; -1, or more than there are, means all.
-        seed (int, optional): Choose at random with this seed. None spreads
-            them evenly.
-    """
+    """Choose ``num`` of ``length`` indices, ascending: evenly spread, or at
+    random with a seed. -1, or more than there are, means all."""
     if num < 0 or num >= length:
         return list(range(length))
     if seed is None:
@@ -31,17 +23,8 @@ def spread(length: int, num: int, seed: int | None = None) -> list[int]:
 
 
 def draw_dataset_item(item: dict, bgr: bool = True) -> np.ndarray:
-    """Draw a packed item as the model will get it.
-
-    Args:
-        item (dict): ``inputs`` (3xHxW uint8) and ``data_samples``, as
-            ``PackSegInputs`` makes them.
-        bgr (bool): Whether ``inputs`` is BGR, as MMCV reads images. Defaults
-            to True.
-
-    Returns:
-        np.ndarray: RGB, uint8, the sentence above, the mask marked.
-    """
+    """Draw a packed item as the model will get it; ``bgr`` says whether its
+    ``inputs`` (3xHxW, uint8) are BGR, as MMCV reads images."""
     image = item['inputs'].permute(1, 2, 0).to(torch.uint8).numpy()
     data_sample = item['data_samples']
     mask = data_sample.gt_sem_seg.data.squeeze(0).numpy() == 1
@@ -49,7 +32,7 @@ def draw_dataset_item(item: dict, bgr: bool = True) -> np.ndarray:
         image[..., ::-1] if bgr else image,
         mask,
         data_sample.metainfo.get('text', ''),
-        alpha=0.15,  # sentences speak of colours: let them be seen
+        alpha=0.15,  # sentences speak of colours: keep them visible
         legend=False)
 
 
@@ -75,18 +58,18 @@ def browse_dataset(dataset: BaseDataset,
     """
     indices = spread(len(dataset), num, seed)
     if not indices:
-        raise ValueError('There is nothing to draw: the dataset is empty or '
-                         f'no sample was asked for (num={num}).')
-    files, thumbs = [], []
+        raise ValueError('There is nothing to draw: the dataset is empty, or '
+                         f'num={num}.')
+    files: list[str] = []
+    thumbs: list[tuple[str, np.ndarray]] = []
     for index in indices:
         item = dataset[index]
         picture = draw_dataset_item(item, bgr)
         name = f"{index:06d}_{sample_name(item['data_samples'])}"
         files.append(osp.join(out_dir, f'{name}.png'))
-        mmcv.imwrite(picture[..., ::-1], files[-1])
+        save_picture(picture, files[-1])
         if len(thumbs) < 24:
             thumbs.append((f'{index}', picture))
     overview = osp.join(out_dir, 'overview.png')
-    mmcv.imwrite(
-        draw_panels(thumbs, columns=min(4, len(thumbs)))[..., ::-1], overview)
+    save_picture(draw_panels(thumbs, columns=min(4, len(thumbs))), overview)
     return [overview] + files

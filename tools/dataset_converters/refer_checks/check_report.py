@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""What a check found, as text."""
+"""Report of a check, as text."""
 
 import os.path as osp
 from collections import Counter

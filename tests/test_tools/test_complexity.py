@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from complexity import attention_flops, count_complexity
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -15,10 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
-from mmrefseg.apis.analysis.complexity import attention_flops, count_complexity
 from mmrefseg.models.language_encoders import bert_files
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/_base_/models/mpg-lqgnet_swin-b.py')
 SMALL = dict(
     embed_dims=16,

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""How many refs, sentences and images the public sets have."""
+"""Numbers of refs, sentences and images in the public sets."""
 
 import os.path as osp
 from collections.abc import Iterable

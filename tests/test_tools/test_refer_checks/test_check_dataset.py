@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from refer_checks import refer_counts
+from refer_checks.check_report import format_report
+from refer_checks.mask_faults import find_mask_faults
+from refer_checks.refer_check import check_folder
+from refer_checks.refer_counts import SplitCount
 
-from mmrefseg.datasets.checks import refer_counts
-from mmrefseg.datasets.checks.check_report import format_report
-from mmrefseg.datasets.checks.mask_faults import find_mask_faults
-from mmrefseg.datasets.checks.refer_check import check_folder
-from mmrefseg.datasets.checks.refer_counts import SplitCount
 from mmrefseg.datasets.refer_files import load_refs
 from mmrefseg.synthetic import make_synthetic_refs
 

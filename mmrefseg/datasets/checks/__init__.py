@@ -1,7 +1,0 @@
-# Licensed under the Apache License, Version 2.0.
-"""Is a set whole, and does it count as it should?"""
-
-from .check_report import format_report
-from .refer_check import check_folder, find_image_folder
-
-__all__ = ['check_folder', 'find_image_folder', 'format_report']
