@@ -72,7 +72,7 @@ class _Maker:
 class _PlainDtype:
     """Stands for a numpy dtype of plain numbers while a pickle is read."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, align=False, copy=True) -> None:
         self.dtype = np.dtype(code)
         # Object, structured and date types have states of their own that
         # numpy trusts blindly.
@@ -100,20 +100,12 @@ def _read_array(data, dtype: _PlainDtype, shape: tuple[int, ...],
     return array.reshape(shape, order=order).tolist()
 
 
-def _make_dtype(code, align=False, copy=True) -> _PlainDtype:
-    return _PlainDtype(code)
-
-
 def _make_scalar(dtype: _PlainDtype, data):
     return _read_array(data, dtype, (1, ), 'C')[0]
 
 
 def _make_array(kind, shape, code) -> _PlainArray:
     return _PlainArray()
-
-
-def _make_array_from_buffer(data, dtype, shape, order) -> list:
-    return _read_array(data, dtype, shape, order)
 
 
 def _make_bytes(text: str = '', encoding: str = 'latin1') -> bytes:
@@ -131,14 +123,14 @@ _ALLOWED: dict[str, Callable] = {
     'builtins.bytes': _make_bytes,
     'collections.OrderedDict': dict,
     '_codecs.encode': _make_bytes,
-    'numpy.dtype': _make_dtype,
+    'numpy.dtype': _PlainDtype,
     'numpy.ndarray': _numpy_ndarray,
 }
 for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED.update({
         f'{_core}.multiarray.scalar': _make_scalar,
         f'{_core}.multiarray._reconstruct': _make_array,
-        f'{_core}.numeric._frombuffer': _make_array_from_buffer,
+        f'{_core}.numeric._frombuffer': _read_array,
     })
 
 
