@@ -4,12 +4,16 @@
 import copy
 import json
 import pickle
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+
+# As for a script in tools/; last, since there is a test.py there.
+sys.path.append(str(Path(__file__).parents[1] / 'tools'))
 
 # id: (height, width)
 SIZES = {1: (64, 96), 2: (80, 80), 3: (70, 50), 4: (65, 65)}

@@ -1,10 +1,10 @@
 # Licensed under the Apache License, Version 2.0.
 """From a config and the arguments of a command to a Runner."""
 
-import importlib.util
 import runpy
 from pathlib import Path
 
+import command_options
 import pytest
 import torch
 from mmengine.config import Config
@@ -12,10 +12,6 @@ from mmengine.config import Config
 from mmrefseg.engine import launch
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location(
-    'command_options', ROOT / 'tools/command_options.py')
-command_options = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(command_options)
 TEXT = '''
 default_scope = 'mmrefseg'
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=.1))
@@ -244,7 +240,6 @@ class TestLeaveDistributed:
                 return call
 
         monkeypatch.chdir(tmp_path)
-        monkeypatch.syspath_prepend(ROOT / 'tools')  # as for a script
         Path('a.py').write_text(TEXT)
         Path('a.pth').touch()
         monkeypatch.setattr(launch, 'build_runner', lambda cfg: FakeRunner())

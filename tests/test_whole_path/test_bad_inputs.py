@@ -54,8 +54,8 @@ OPTIONS = {
                      r"training batch of 1.*batch size.*sync_bn='torch'"),
     'unknown_type': (['model.decode_head.type=LQPHead'], KeyError,
                      r"'LQPHead' is not in .*Did you mean 'LQPGHead'"),
-    'unknown_argument': (['model.backbone.drop_path=0.1'], TypeError,
-                         r"LanguageSwinTransformer.*'drop_path'"),
+    'unknown_argument': (['model.backbone.drop_path=0.1'], ValueError,
+                         r'drop_path.*LanguageSwinTransformer.*drop_path_rate'),
     'slide': (['model.test_cfg.mode=slide'], ValueError,
               r'in a crop left is no longer left'),
     'loss_is_nan': ([
