@@ -278,8 +278,8 @@ def test_names_without_batch_or_size_are_noticed(wrong):
 @pytest.mark.parametrize('iterations', [400, 10000])
 def test_schedules_of_other_lengths(iterations):
     """Five percent of warm-up, then a cosine to 0, over all iterations."""
-    cfg = _load(f'mpg_lqgnet/mpg-lqgnet_nano_1xb32-{iterations}it_synthetic-'
-                '128x128.py')
+    cfg = _load(f'configs/mpg_lqgnet/mpg-lqgnet_nano_1xb32-{iterations}it_'
+                'synthetic-128x128.py')
     assert cfg.train_cfg.max_iters == iterations
     warm_up = iterations // 20
     assert cfg.param_scheduler == [
@@ -299,7 +299,7 @@ def test_schedules_of_other_lengths(iterations):
 
 
 def test_the_schedule_of_lavt():
-    cfg = _load('lavt/lavt_swin-b_8xb4-40e_refcoco-480x480.py')
+    cfg = _load('configs/lavt/lavt_swin-b_8xb4-40e_refcoco-480x480.py')
     assert cfg.train_cfg.max_epochs == 40
     assert cfg.optim_wrapper.to_dict() == dict(
         type='OptimWrapper',

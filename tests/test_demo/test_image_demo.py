@@ -2,6 +2,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,9 @@ def test_table_and_files(model, tmp_path):
         assert own['picture'] in line
         assert (tmp_path / 'found' / own['picture']).is_file()
     assert "'dog'" in done.stderr + done.stdout
-    assert 'Warning' not in done.stderr
+    # mmcv's remark on an operator that nothing here needs
+    stderr = re.sub(r'.*MultiScaleDeformableAttention.*\n', '', done.stderr)
+    assert 'Warning' not in stderr
     assert 'The pictures are in found.' in lines[-1]
 
 

@@ -58,6 +58,6 @@ class Handed(Kind):
                 prepared = self.inference(image)
         except Exception as error:
             return refusal(error, 'image0', kinds=kinds)
-        if prepared.image.dtype != np.uint8 or prepared.image.shape[2] != 3:
-            raise Fault(f'an image of {prepared.image.shape}')
+        if prepared.pixels.dtype != np.uint8 or prepared.pixels.shape[2] != 3:
+            raise Fault(f'an image of {prepared.pixels.shape}')
         return ACCEPTED

@@ -101,8 +101,8 @@ class Images(Kind):
             prepared = self.inference(list_images(str(self.path))[0])
         except Exception as error:
             return refusal(error, str(self.path))
-        if prepared.image.dtype != np.uint8 or prepared.image.shape[2] != 3:
-            raise Fault(f'an image of {prepared.image.shape}')
+        if prepared.pixels.dtype != np.uint8 or prepared.pixels.shape[2] != 3:
+            raise Fault(f'an image of {prepared.pixels.shape}')
         if prepared.inputs.shape != (3, 32, 32):
             raise Fault('what the model gets is no picture')
         return outcome
