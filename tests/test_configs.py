@@ -317,5 +317,6 @@ def test_the_schedule_of_lavt():
             convert_to_iter_based=True)
     ]
     # The one that it inherits from is as it was.
-    cfg = _load('mpg_lqgnet/mpg-lqgnet_swin-b_1xb8-35e_refcoco-448x448.py')
+    cfg = _load('configs/mpg_lqgnet/mpg-lqgnet_swin-b_1xb8-35e_refcoco-'
+                '448x448.py')
     assert cfg.param_scheduler[0].end == cfg.train_cfg.max_epochs == 35

@@ -35,7 +35,10 @@ def run_python(code, *, cwd, path):
     """Run code in a fresh process with one folder on PYTHONPATH."""
     done = subprocess.run([sys.executable, '-c', code],
                           cwd=cwd,
-                          env=dict(os.environ, PYTHONPATH=str(path)),
+                          env=dict(
+                              os.environ,
+                              PYTHONPATH=str(path),
+                              PYTHONWARNINGS='ignore'),
                           capture_output=True,
                           text=True,
                           timeout=120)
@@ -133,7 +136,9 @@ class TestEditable:
         source, target = editable
         code = f"""
 import site, sys
+others = list(sys.path)
 site.addsitedir({str(target)!r})
+sys.path[:0] = [x for x in sys.path if x not in others]
 import mmrefseg.version
 print(mmrefseg.version.__file__)
 """

@@ -260,7 +260,7 @@ def test_a_trusted_file_can_be_made_plain(stranger, canary):
 
 def test_a_config_in_a_checkpoint_is_not_run(tmp_path, canary):
     path = tmp_path / 'x.pth'
-    text = f'import os\nos.mkdir({str(canary)!r})\nmodel = dict()\n'
+    text = f'__import__("os").mkdir({str(canary)!r})\nmodel = dict()\n'
     torch.save(
         dict(state_dict=dict(x=torch.ones(1)), meta=dict(cfg=text)), path)
     with pytest.raises(ValueError, match='more than plain values'):

@@ -250,6 +250,10 @@ class ReferringEncoderDecoder(EncoderDecoder):
         features = self.extract_feat(inputs, texts)
         return self._predict(features, inputs.shape[2:]).logits
 
+    def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """As ``encode_decode``: the whole image is always seen at once."""
+        return self.encode_decode(inputs, batch_img_metas)
+
     def _predict(self, features: MultimodalFeatures,
                  size: Sequence[int]) -> Prediction:
         meta = dict(img_shape=tuple(size))
