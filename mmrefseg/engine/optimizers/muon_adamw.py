@@ -37,13 +37,8 @@ class MuonAdamW(Optimizer):
         >>> from mmrefseg.engine import MuonAdamW
         >>> layer = torch.nn.Linear(4, 4)
         >>> optimizer = MuonAdamW(
-        ...     [
-        ...         dict(params=[layer.weight], lr=0.02, use_muon=True),
-        ...         dict(params=[layer.bias])
-        ...     ],
-        ...     lr=1e-3)
-        >>> layer(torch.ones(2, 4)).sum().backward()
-        >>> optimizer.step()
+        ...     [dict(params=[layer.weight], lr=0.02, use_muon=True),
+        ...      dict(params=[layer.bias])], lr=1e-3)
         >>> [group['lr'] for group in optimizer.param_groups]
         [0.02, 0.001]
     """
