@@ -4,6 +4,7 @@
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -53,7 +54,8 @@ def download_file(url: str, folder: str | Path | None = None) -> Path:
 
 
 def _fetch(url: str, path: Path) -> None:
-    part = Path(f'{path}.{os.getpid()}{TEMPORARY_SUFFIX}')
+    own = f'{os.getpid()}-{threading.get_ident()}'
+    part = Path(f'{path}.{own}{TEMPORARY_SUFFIX}')
     request = Request(url, headers={'User-Agent': 'mmrefseg'})
     try:
         with urlopen(request, timeout=_TIMEOUT) as answer:

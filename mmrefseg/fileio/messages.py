@@ -11,8 +11,7 @@ def first_line(error: BaseException | str) -> str:
 
 
 def name_some(names: Sequence[str], count: int = 3) -> str:
-    """The first of some names, and how many more there are.
-    """
+    """The first of some names, and how many more there are."""
     shown = list(names[:count])
     if len(names) > count:
         shown.append(f'and {len(names) - count} more')

@@ -112,16 +112,16 @@ def refusal(path: str | Path,
             error: Exception,
             if_trusted: str = _PUBLISH) -> str:
     """The message for a file that would run code, or is damaged."""
-    asked = re.search(r"(?:GLOBAL|Unsupported class|asks for) '?([\w.]+)",
-                      str(error))
-    if asked is None:
+    wanted = re.search(r"(?:GLOBAL|Unsupported class|asks for) '?([\w.]+)",
+                       str(error))
+    if wanted is None:
         # PyTorch puts advice before its reason: to try without weights_only.
         reason = str(error).partition('WeightsUnpickler error: ')[2]
         return (f"The weights '{path}' cannot be read "
                 f'({first_line(reason or error)}): they are damaged, cut off '
                 'or no weights at all; get them again.')
     return (f"The weights '{path}' hold more than plain data (it asks for "
-            f"'{asked[1]}'). Such a file can run any code. If you trust its "
+            f"'{wanted[1]}'). Such a file can run any code. If you trust its "
             f'source, {if_trusted}.')
 
 
@@ -192,7 +192,8 @@ def _is_strict() -> bool:
     return digit_version(torch.__version__) >= digit_version('2.6.0')
 
 
-_ADMITTING = threading.Lock()
+# A loader of another package may call those of MMEngine in turn.
+_ADMITTING = threading.RLock()
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Gives a file slowly, cut off, or not at all."""
 
     def do_GET(self):
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         if self.path.startswith('/none'):
             self.send_error(404)
             return
@@ -45,7 +45,7 @@ def server(tmp_path):
     torch.save(dict(x=torch.ones(3)), tmp_path / 'source.pth')
     server = ThreadingHTTPServer(('127.0.0.1', 0), _Handler)
     server.content = (tmp_path / 'source.pth').read_bytes()
-    server.asked, server.pause = [], 0.
+    server.requests, server.pause = [], 0.
     server.url = f'http://127.0.0.1:{server.server_port}'
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -66,7 +66,7 @@ def test_once(server, cache):
     for _ in range(2):
         read = read_weights(f'{server.url}/some/x%20y.pth?token=3')
         assert torch.equal(read['x'], torch.ones(3))
-    assert server.asked == ['/some/x%20y.pth?token=3']
+    assert server.requests == ['/some/x%20y.pth?token=3']
     assert [path.name for path in cache.iterdir()] == ['x y.pth']
 
 
@@ -84,7 +84,7 @@ def test_several_processes(server, tmp_path):
     size = str(len(server.content))
     assert [run.communicate(timeout=120)[0].split()[-1]
             for run in runs] == [size] * 3
-    assert server.asked == ['/x.pth']
+    assert server.requests == ['/x.pth']
     assert [path.name for path in (tmp_path / 'there').iterdir()] == ['x.pth']
 
 
@@ -107,7 +107,7 @@ def test_no_half_file_while_it_arrives(server, cache):
     thread = threading.Thread(
         target=download_file, args=(f'{server.url}/x.pth', ))
     thread.start()
-    while not server.asked:
+    while not server.requests:
         time.sleep(0.01)
     time.sleep(0.3)
     assert not (cache / 'x.pth').exists()

@@ -1,13 +1,16 @@
 # Licensed under the Apache License, Version 2.0.
 """Files of weights of all kinds, from here and from elsewhere."""
 
+import threading
+
 import pytest
 import torch
+from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 
 from mmrefseg.apis.checkpoints.lavt_names import LavtNames
 from mmrefseg.apis.checkpoints.weights_file import serialize_weights
-from mmrefseg.fileio import name_some, read_weights
+from mmrefseg.fileio import name_some, read_weights, secure_checkpoint_loading
 from mmrefseg.fileio.weights import find_state_dict
 from mmrefseg.models.backbones.swin_weights import MicrosoftSwin, OpenMMLabSwin
 from mmrefseg.models.language_encoders.bert_weights import BertNames
@@ -45,6 +48,25 @@ def test_what_to_do_is_said(tmp_path):
     with pytest.raises(
             ValueError, match="x.pth' hold more .*test_weights.* source, eat"):
         read_weights(tmp_path / 'x.pth', if_trusted='eat it')
+
+
+def test_a_loader_may_call_another(tmp_path, monkeypatch):
+    """As one of another package does that fetches a file and reads it."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes',
+                        CheckpointLoader._schemes.copy())
+    torch.save(WEIGHTS, tmp_path / 'x.pth')
+    CheckpointLoader.register_scheme(
+        'mine://', lambda name, map_location: CheckpointLoader.load_checkpoint(
+            str(tmp_path / name[len('mine://'):]), map_location), force=True)
+    with secure_checkpoint_loading():
+        reading = threading.Thread(
+            target=lambda: found.append(
+                CheckpointLoader.load_checkpoint('mine://x.pth', 'cpu')),
+            daemon=True)
+        found: list[dict] = []
+        reading.start()
+        reading.join(30)
+    assert found and equal(found[0], WEIGHTS)
 
 
 class _Plain:

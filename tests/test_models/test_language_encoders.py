@@ -381,13 +381,13 @@ class TestCache:
 
     def test_encodes_each_sentence_once(self, build, monkeypatch):
         encoder = build(frozen=True, cache=True)
-        seen = []
+        encoded = []
         real = encoder._encode
         monkeypatch.setattr(
-            encoder, '_encode', lambda ids: seen.extend(ids) or real(ids))
+            encoder, '_encode', lambda ids: encoded.extend(ids) or real(ids))
         encoder(TEXTS + TEXTS)
         encoder(TEXTS)
-        assert len(seen) == len(TEXTS)
+        assert len(encoded) == len(TEXTS)
 
     def test_padding_to_max(self, build):
         encoder = build(frozen=True, cache=True, pad_to_max=True)

@@ -14,15 +14,13 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmrefseg.datasets import BaseRefDataset
 from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import MODELS
 from .checkpoint import config_of, load_weights, read_checkpoint
 from .model_zoo import find_model
 
 ModelType: TypeAlias = str | Path | Config | ConfigDict | dict
-
-_METAINFO = dict(
-    classes=('background', 'referent'), palette=[[0, 0, 0], [255, 64, 64]])
 
 
 def init_model(config: ModelType | None,
@@ -126,7 +124,7 @@ def build_model(config: Config,
     if 'cuda' not in str(device):
         # norms that are computed across processes need GPUs
         model = revert_sync_batchnorm(model)
-    meta = _METAINFO
+    meta = BaseRefDataset.METAINFO
     if checkpoint is not None:
         load_weights(model, checkpoint['state_dict'], str(weights))
         meta = checkpoint.get('meta', {}).get('dataset_meta') or meta

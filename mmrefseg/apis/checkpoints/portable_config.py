@@ -6,6 +6,7 @@ import copy
 import ntpath
 import os.path as osp
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,11 +70,11 @@ def make_portable(config: Config) -> PortableConfig:
     encoder = settings['model'].get('language_encoder')
     if encoder and str(encoder.get('type')).endswith('BertLanguageEncoder'):
         _write_out_encoder(encoder, files, changes)
-    _forget_pretrained(settings['model'], 'model', changes)
+    _forget_pretrained(settings['model'], changes)
     dataset = (settings.get('test_dataloader') or {}).get('dataset')
     if dataset:
         _move_data(dataset, changes)
-    _forget_paths(settings, '', changes)
+    _forget_paths(settings, changes)
     return PortableConfig(Config(settings), files, changes)
 
 
@@ -101,21 +102,27 @@ def _write_out_encoder(encoder: dict, files: dict[str, Path],
                        f'vocab={encoder["vocab"]!r} and its architecture')
 
 
-def _forget_pretrained(node: Any, where: str, changes: list[str]) -> None:
+def _containers(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
+    """The dicts and lists of a config, outer ones first, and their places."""
+    if isinstance(node, (dict, list)):
+        yield place, node
+    if isinstance(node, (dict, list, tuple)):
+        for key in list(node) if isinstance(node, dict) else range(len(node)):
+            yield from _containers(node[key], f'{place}.{key}'.lstrip('.'))
+
+
+def _forget_pretrained(model: dict, changes: list[str]) -> None:
     """Remove every mention of weights to start from."""
-    if isinstance(node, (list, tuple)):
-        for i, item in enumerate(node):
-            _forget_pretrained(item, f'{where}[{i}]', changes)
-    if not isinstance(node, dict):
-        return
-    init = node.get('init_cfg')
-    if isinstance(init, dict) and init.get('type') == 'Pretrained':
-        node['init_cfg'] = None
-        changes.append(f'{where}: pretrained weights are not named')
-    if node.pop('pretrained', None) is not None:
-        changes.append(f'{where}: pretrained weights are not named')
-    for key, value in node.items():
-        _forget_pretrained(value, f'{where}.{key}', changes)
+    for place, part in _containers(model, 'model'):
+        if not isinstance(part, dict):
+            continue
+        named = part.pop('pretrained', None) is not None
+        init = part.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            part['init_cfg'] = None
+            named = True
+        if named:
+            changes.append(f'{place}: pretrained weights are not named')
 
 
 def _is_absolute(value: Any) -> bool:
@@ -125,44 +132,35 @@ def _is_absolute(value: Any) -> bool:
             or value.startswith(('~', 'file:')))
 
 
-def _move_data(node: Any, changes: list[str]) -> None:
+def _move_data(dataset: dict, changes: list[str]) -> None:
     """Let datasets lie where the configs of the package expect them:
     in ``data/``, below the folder that a command runs in."""
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            _move_data(item, changes)
-    if not isinstance(node, dict):
-        return
-    root = node.get('data_root')
-    if isinstance(root, str) and _is_absolute(root):
-        node['data_root'] = f'data/{_last(root)}'
-        changes.append(f'data_root {root!r} became {node["data_root"]!r}')
-    for key, value in node.items():
-        if isinstance(value, (dict, list, tuple)):
-            _move_data(value, changes)
-        elif key != 'data_root' and _is_absolute(value):
-            below = root and osp.abspath(value).startswith(
-                osp.abspath(root) + osp.sep)
-            node[key] = osp.relpath(value, root) if below else _last(value)
-            changes.append(f'{key} {value!r} became {node[key]!r}')
+    for _, part in _containers(dataset):
+        if not isinstance(part, dict):
+            continue
+        root = part.get('data_root')
+        for key, value in part.items():
+            if not _is_absolute(value):
+                continue
+            if key == 'data_root':
+                part[key] = f'data/{_last(value)}'
+            elif root and osp.abspath(value).startswith(
+                    osp.abspath(root) + osp.sep):
+                part[key] = osp.relpath(value, root)
+            else:
+                part[key] = _last(value)
+            changes.append(f'{key} {value!r} became {part[key]!r}')
 
 
 def _last(path: str) -> str:
     return ntpath.basename(path.rstrip('/\\'))
 
 
-def _forget_paths(node: Any, where: str, changes: list[str]) -> None:
+def _forget_paths(settings: dict, changes: list[str]) -> None:
     """Set every remaining path of one machine to None."""
-    if isinstance(node, dict):
-        items = list(node.items())
-    elif isinstance(node, list):
-        items = list(enumerate(node))
-    else:
-        return
-    for key, value in items:
-        place = f'{where}.{key}'.lstrip('.')
-        if _is_absolute(value):
-            node[key] = None
-            changes.append(f'{place}: {value!r} was removed')
-        else:
-            _forget_paths(value, place, changes)
+    for place, part in _containers(settings):
+        for key in list(part) if isinstance(part, dict) else range(len(part)):
+            if _is_absolute(part[key]):
+                changes.append(f'{place}.{key}'.lstrip('.') +
+                               f': {part[key]!r} was removed')
+                part[key] = None

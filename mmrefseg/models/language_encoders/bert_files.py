@@ -138,7 +138,7 @@ def _find_on_hub(name: str, files: Sequence[str], what: str) -> Path:
             return Path(hf_hub_download(name, file, local_files_only=True))
         except Exception:
             continue
-    reason = Exception('no file was asked for')
+    reason = Exception('no file was named')
     for file in files:
         try:
             return Path(hf_hub_download(name, file))

@@ -242,14 +242,16 @@ class TestWeights:
         init_model(tiny_model.config, changed(shorten), 'cpu')
 
     def test_surplus_is_told(self, tiny_model, changed, monkeypatch):
-        told = []
+        logged = []
         monkeypatch.setattr('mmrefseg.apis.checkpoints.checkpoint.print_log',
-                            lambda *args, level: told.append((level, args[0])))
+                            lambda *args, level: logged.append(
+                                (level, args[0])))
         path = changed(lambda content: content['state_dict'].update(
             {'auxiliary_head.x': torch.ones(2)}))
         init_model(tiny_model.config, path, 'cpu')
-        assert told[0][0] == logging.WARNING
-        assert '1 tensors' in told[0][1] and 'auxiliary_head.x' in told[0][1]
+        assert logged[0][0] == logging.WARNING
+        assert '1 tensors' in logged[0][1]
+        assert 'auxiliary_head.x' in logged[0][1]
 
     def test_missing_file(self, tiny_model):
         with pytest.raises(FileNotFoundError, match="'no.pth' do not exist"):

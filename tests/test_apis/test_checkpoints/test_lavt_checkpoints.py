@@ -322,9 +322,9 @@ def _fusion(x, words, mask, t, name):
     key = _conv1d(words, t, f'{attention}.f_key.0') * mask
     value = _conv1d(words, t, f'{attention}.f_value.0') * mask
     similarity = c**-0.5 * (query.t() @ key) + (1e4 * mask - 1e4)
-    heard = (similarity.softmax(-1) @ value.t()).t()
-    heard = _instance_norm(_conv1d(heard, t, f'{attention}.W.0'))
-    mixed = _gelu(_conv1d(vision * heard, t, f'{name}.project_mm.0'))
+    attended = (similarity.softmax(-1) @ value.t()).t()
+    attended = _instance_norm(_conv1d(attended, t, f'{attention}.W.0'))
+    mixed = _gelu(_conv1d(vision * attended, t, f'{name}.project_mm.0'))
     return mixed.t().view(height, width, c)
 
 
@@ -720,8 +720,9 @@ def test_command_line(files, monkeypatch, capsys):
         'sys.argv',
         [*command, '--cfg-options', 'model.language_encoder.max_tokens=16'])
     _tool().main()
-    said = capsys.readouterr().out
-    assert 'is a lavt_one file' in said and 'left out: text_encoder.' in said
+    printed = capsys.readouterr().out
+    assert 'is a lavt_one file' in printed
+    assert 'left out: text_encoder.' in printed
     assert RefSegInferencer(
         weights=out, device='cpu').model.language_encoder.max_tokens == 16
     checkpoint = _checkpoint('lavt_one')

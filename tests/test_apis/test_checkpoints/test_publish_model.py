@@ -211,10 +211,10 @@ class TestWeightsAlone:
         assert 'optim_wrapper' not in model.cfg
 
     def test_what_it_says(self, alone):
-        said = read_metadata(alone)
-        assert said['metrics'] == dict(oIoU=12.5)
-        assert said['note'] == 'made here' and said['name'] == 'tiny'
-        assert said['trained'] == dict(epoch=2, iter=8, seed=0)
+        metadata = read_metadata(alone)
+        assert metadata['metrics'] == dict(oIoU=12.5)
+        assert metadata['note'] == 'made here' and metadata['name'] == 'tiny'
+        assert metadata['trained'] == dict(epoch=2, iter=8, seed=0)
 
     def test_other_tensors_are_noticed(self, alone, tmp_path):
         content = read_checkpoint(alone)
@@ -353,10 +353,10 @@ def test_the_command_and_the_standard_test(tiny_model, tiny_refer_root,
     """What it wrote is tested by tools/test.py, from an empty folder."""
     publish(tiny_model.weights, 'out/tiny', '--half', '--metric',
             'oIoU=81.25', 'P0.5=90', '--note', 'python tools/train.py x.py')
-    told = capsys.readouterr().out
-    assert 'measured: oIoU 81.25, P0.5 90.00' in told
-    assert "data_root '/home/somebody/refs' became 'data/refs'" in told
-    assert 'python tools/test.py out/tiny/config.py' in told
+    printed = capsys.readouterr().out
+    assert 'measured: oIoU 81.25, P0.5 90.00' in printed
+    assert "data_root '/home/somebody/refs' became 'data/refs'" in printed
+    assert 'python tools/test.py out/tiny/config.py' in printed
     metadata = read_metadata(str(tmp_path / 'out/tiny'))
     assert metadata['note'] == 'python tools/train.py x.py'
     tested = subprocess.run([
