@@ -120,3 +120,28 @@ def test_a_pytorch_without_muon_says_so(monkeypatch):
     monkeypatch.delattr(torch.optim, 'Muon')
     with pytest.raises(ImportError, match='2.9'):
         MuonAdamW(Model().parameters(), lr=0.1)
+
+
+def test_steps_without_bfloat16_are_muons(monkeypatch):
+    """A CPU without bfloat16 gets Muon in float32: the same steps."""
+    steps = []
+    for native in (True, False):
+        monkeypatch.setattr(
+            'mmrefseg.engine.optimizers.muon_adamw.cpu_has_bfloat16',
+            lambda native=native: native)
+        generator = torch.Generator().manual_seed(0)
+        weights = [
+            nn.Parameter(torch.randn(shape, generator=generator))
+            for shape in ((24, 8), (8, 24), (16, 16))
+        ]
+        before = [w.detach().clone() for w in weights]
+        optimizer = MuonAdamW(
+            [dict(params=weights, lr=0.02, use_muon=True)], lr=1e-3)
+        for _ in range(5):
+            for w in weights:
+                w.grad = torch.randn(w.shape, generator=generator)
+            optimizer.step()
+        steps.append([w.detach() - x for w, x in zip(weights, before)])
+    for muon, own in zip(*steps):
+        assert muon.abs().max() > 0.02
+        torch.testing.assert_close(own, muon, rtol=0, atol=2e-3)  # bf16

@@ -2,11 +2,14 @@
 """Muon for weight matrices and AdamW for the rest, as one optimizer."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
+from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from mmrefseg.registry import OPTIMIZERS
+from .autocast_optim_wrapper import cpu_has_bfloat16
 
 
 @OPTIMIZERS.register_module()
@@ -68,10 +71,10 @@ class MuonAdamW(Optimizer):
         """Make the two optimizers; they share this one's groups and state, so
         that schedulers and checkpoints see a single optimizer."""
         self._parts = []
-        for kind, wanted in ((torch.optim.Muon, True), (AdamW, False)):
+        for wanted in (True, False):
             groups = [g for g in self.param_groups if g['use_muon'] is wanted]
             if groups:
-                part = kind(groups)
+                part = _muon(groups) if wanted else AdamW(groups)
                 part.state = self.state
                 self._parts.append(part)
 
@@ -97,3 +100,49 @@ class MuonAdamW(Optimizer):
         for part in self._parts:
             part.step()
         return loss
+
+
+def _muon(groups: list[dict]) -> Optimizer:
+    """``torch.optim.Muon``, whose products are in bfloat16, or the same in
+    float32 for a CPU that would take seconds for them."""
+    slow = not cpu_has_bfloat16() and any(
+        p.device.type == 'cpu' for group in groups for p in group['params'])
+    muon = torch.optim.Muon(groups)
+    if slow:
+        muon.step = partial(_step_in_float32, muon)
+    return muon
+
+
+@torch.no_grad()
+def _step_in_float32(muon: Optimizer) -> None:
+    """One step of ``torch.optim.Muon`` without bfloat16 (Jordan et al., 2024,
+    https://kellerjordan.github.io/posts/muon)."""
+    for group in muon.param_groups:
+        for p in group['params']:
+            if p.grad is None:
+                continue
+            state = muon.state[p]
+            if 'momentum_buffer' not in state:
+                state['momentum_buffer'] = torch.zeros_like(p.grad)
+            momentum = state['momentum_buffer']
+            momentum.lerp_(p.grad, 1 - group['momentum'])
+            update = (
+                p.grad.lerp(momentum, group['momentum'])
+                if group['nesterov'] else momentum)
+            update = _orthogonal(update, group)
+            ratio = max(1, p.shape[0] / p.shape[1])**0.5
+            p.mul_(1 - group['lr'] * group['weight_decay'])
+            p.add_(update, alpha=-group['lr'] * ratio)
+
+
+def _orthogonal(x: Tensor, group: dict) -> Tensor:
+    """The nearest matrix with equal singular values, roughly: a quintic
+    Newton-Schulz iteration."""
+    a, b, c = group['ns_coefficients']
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    x = x / x.norm().clamp(min=group['eps'])
+    for _ in range(group['ns_steps']):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
