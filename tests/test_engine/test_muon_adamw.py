@@ -58,7 +58,10 @@ def test_linear_weights_and_only_they_go_to_muon():
     assert len(grouped) == len(names)
 
 
-def test_it_equals_the_two_optimizers_side_by_side():
+def test_it_equals_the_two_optimizers_side_by_side(monkeypatch):
+    monkeypatch.setattr(
+        'mmrefseg.engine.optimizers.muon_adamw.cpu_has_bfloat16',
+        lambda: True)
     torch.manual_seed(0)
     ours = Model()
     theirs = copy.deepcopy(ours)

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Muon for weight matrices and AdamW for the rest, as one optimizer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
@@ -70,13 +70,15 @@ class MuonAdamW(Optimizer):
     def _build_parts(self) -> None:
         """Make the two optimizers; they share this one's groups and state, so
         that schedulers and checkpoints see a single optimizer."""
-        self._parts = []
-        for wanted in (True, False):
+        self._steps: list[Callable[[], object]] = []
+        for kind, wanted in ((torch.optim.Muon, True), (AdamW, False)):
             groups = [g for g in self.param_groups if g['use_muon'] is wanted]
             if groups:
-                part = _muon(groups) if wanted else AdamW(groups)
+                part = kind(groups)
                 part.state = self.state
-                self._parts.append(part)
+                self._steps.append(
+                    partial(_step_in_float32, part)
+                    if wanted and _lacks_bfloat16(groups) else part.step)
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the state of a checkpoint."""
@@ -97,20 +99,15 @@ class MuonAdamW(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for part in self._parts:
-            part.step()
+        for step in self._steps:
+            step()
         return loss
 
 
-def _muon(groups: list[dict]) -> Optimizer:
-    """``torch.optim.Muon``, whose products are in bfloat16, or the same in
-    float32 for a CPU that would take seconds for them."""
-    slow = not cpu_has_bfloat16() and any(
+def _lacks_bfloat16(groups: list[dict]) -> bool:
+    """Whether a CPU would take seconds for Muon's products in bfloat16."""
+    return not cpu_has_bfloat16() and any(
         p.device.type == 'cpu' for group in groups for p in group['params'])
-    muon = torch.optim.Muon(groups)
-    if slow:
-        muon.step = partial(_step_in_float32, muon)
-    return muon
 
 
 @torch.no_grad()
