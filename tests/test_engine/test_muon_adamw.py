@@ -147,4 +147,5 @@ def test_steps_without_bfloat16_are_muons(monkeypatch):
         steps.append([w.detach() - x for w, x in zip(weights, before)])
     for muon, own in zip(*steps):
         assert muon.abs().max() > 0.02
+        assert not torch.equal(own, muon)  # else both are the stock Muon
         torch.testing.assert_close(own, muon, rtol=0, atol=2e-3)  # bf16
