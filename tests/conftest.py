@@ -3,6 +3,7 @@
 
 import copy
 import json
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+
+# No test asks a hub: without a network each question would wait for retries,
+# about 25 s. Set before huggingface_hub is imported, which reads it once.
+os.environ['HF_HUB_OFFLINE'] = '1'
 
 # As for a script in tools/; last, since there is a test.py there.
 sys.path.append(str(Path(__file__).parents[1] / 'tools'))
