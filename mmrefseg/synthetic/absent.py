@@ -14,7 +14,7 @@ import numpy as np
 
 from .forms import (RELATIONS, SIDES, YES, AnyForm, Located, Noun, Pair,
                     Related, related, towards)
-from .plural_words import word_pair, word_several
+from .plural_words import word_several
 from .scenes import SceneObject
 from .sentences import Sentence, count_matches, name_object
 from .several import denote_several
@@ -177,7 +177,7 @@ def find_absent(rng: np.random.Generator, objects: Sequence[SceneObject],
         if form is None or not denote_several(form, objects).means():
             continue
         if isinstance(form, Pair):
-            text = word_pair(rng, form.first, form.second)
+            text = word_several(rng, form)
         elif not isinstance(form, Located) and rng.random() < _PLURAL:
             # Any number is false: there are none.
             text = word_several(rng, form, pick(rng, (None, 2, 2, 3)))

@@ -3,10 +3,10 @@
 
 import numpy as np
 
-from .forms import Noun, Related
+from .forms import Noun, Pair, Related
 from .shapes import SHAPES
-from .words import (GENERIC, RELATION_WORDS, adjectives_of, pick, vocabulary,
-                    word_noun)
+from .words import (GENERIC, RELATION_WORDS, adjectives_of, arrange, pick,
+                    vocabulary, word_noun)
 
 _PLURAL = {
     word: f'{word}es' if word.endswith('s') else f'{word}s'
@@ -21,27 +21,32 @@ _NUMBERED = {
 _FRAME = ('all', 'are', 'both', 'every', 'three', 'two')
 
 
-def word_several(rng: np.random.Generator, form: Noun | Related,
+def word_several(rng: np.random.Generator, form: Noun | Related | Pair,
                  count: int | None = None) -> str:
     """Put a form into words about several objects.
 
     Args:
         rng (np.random.Generator): Source of all choices.
-        form (Noun | Related): Structured form of the sentence.
+        form (Noun | Related | Pair): Structured form of the sentence.
         count (int, optional): Number of targets, for sentences that state it.
             None never states it.
 
     Returns:
         str: Lower case without punctuation, such as 'both red circles'.
     """
+    if isinstance(form, Pair):
+        first, second = (word_noun(rng, x) for x in (form.first, form.second))
+        return f'the {first} and the {second}'
     noun = form if isinstance(form, Noun) else form.noun
     if rng.random() < 0.15:
         # 'every' is followed by one.
         head, verb, determiner = word_noun(rng, noun), 'is', 'every '
     else:
+        words = [*adjectives_of(rng, noun), _head(rng, noun)]
         # 'circles that are red left of ...' would be hard to read.
-        write = _word_noun if form is noun else _plain_noun
-        head, verb = write(rng, noun), 'are'
+        if form is noun:
+            words = arrange(rng, noun, words[:-1], words[-1], 'that are')
+        head, verb = ' '.join(words), 'are'
         choices = _DETERMINERS + _NUMBERED.get(count or 0, ())
         determiner = pick(rng, choices)
     if isinstance(form, Noun):
@@ -52,34 +57,8 @@ def word_several(rng: np.random.Generator, form: Noun | Related,
     return f'{determiner}{head} {that}{relation} the {landmark}'
 
 
-def _plain_noun(rng: np.random.Generator, noun: Noun) -> str:
-    """'small striped red stars'."""
-    return ' '.join([*adjectives_of(rng, noun), _head(rng, noun)])
-
-
 def _head(rng: np.random.Generator, noun: Noun) -> str:
     return _PLURAL[noun.shape or pick(rng, GENERIC)]
-
-
-def _word_noun(rng: np.random.Generator, noun: Noun) -> str:
-    """The same, or with some of the adjectives after the noun."""
-    adjectives, head = adjectives_of(rng, noun), _head(rng, noun)
-    u = rng.random()
-    if u < 0.15 and adjectives:
-        keep = int(rng.random() * len(adjectives))
-        words = [*adjectives[:keep], head, 'that are',
-                 ' and '.join(adjectives[keep:])]
-    elif u < 0.35 and noun.pattern == 'striped':
-        adjectives.remove('striped')
-        words = [*adjectives, head, 'with stripes']
-    else:
-        words = [*adjectives, head]
-    return ' '.join(words)
-
-
-def word_pair(rng: np.random.Generator, first: Noun, second: Noun) -> str:
-    """'the red circle and the striped star'."""
-    return f'the {word_noun(rng, first)} and the {word_noun(rng, second)}'
 
 
 def full_vocabulary() -> list[str]:

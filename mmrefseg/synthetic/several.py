@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .forms import RELATIONS, AnyForm, Denotation, Noun, Pair, Related, denote
-from .plural_words import word_pair, word_several
+from .plural_words import word_several
 from .scenes import SceneObject
 from .sentences import Sentence, count_matches, name_object
 from .words import MAX_WORDS, pick
@@ -14,7 +14,6 @@ from .words import MAX_WORDS, pick
 MULTI = 'multi'
 _TRIES = 14
 _SENTENCES = 2  # at most, of the same objects
-
 
 SeveralForm = Noun | Related | Pair
 
@@ -87,10 +86,7 @@ def find_several(rng: np.random.Generator, objects: Sequence[SceneObject],
         count = len(meaning.sure)
         if meaning.open or not 2 <= count < len(objects):
             continue
-        if isinstance(form, Pair):
-            text = word_pair(rng, form.first, form.second)
-        else:
-            text = word_several(rng, form, count)
+        text = word_several(rng, form, count)
         if len(text.split()) <= MAX_WORDS:
             return Sentence(text, MULTI, form)
     return None

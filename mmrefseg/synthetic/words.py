@@ -84,21 +84,26 @@ def word_noun(rng: np.random.Generator, noun: Noun) -> str:
     return ' '.join([*adjectives_of(rng, noun), _head(rng, noun)])
 
 
-def _word_appearance(rng: np.random.Generator, noun: Noun) -> str:
-    adjectives, head = adjectives_of(rng, noun), _head(rng, noun)
-    article = pick(rng, ('', '', 'the ', 'a '))
+def arrange(rng: np.random.Generator, noun: Noun, adjectives: list[str],
+            head: str, that: str) -> list[str]:
+    """Adjectives and head of a noun, now and then with ``that`` between."""
     u = rng.random()
     if u < 0.15 and adjectives:
         # 'the striped star that is small and red'
         keep = int(rng.random() * len(adjectives))
-        words = [*adjectives[:keep], head, 'that is',
-                 ' and '.join(adjectives[keep:])]
-    elif u < 0.35 and noun.pattern == 'striped':
+        after = ' and '.join(adjectives[keep:])
+        return [*adjectives[:keep], head, that, after]
+    if u < 0.35 and noun.pattern == 'striped':
         # 'small red star with stripes'
         adjectives.remove('striped')
-        words = [*adjectives, head, 'with stripes']
-    else:
-        words = [*adjectives, head]
+        return [*adjectives, head, 'with stripes']
+    return [*adjectives, head]
+
+
+def _word_appearance(rng: np.random.Generator, noun: Noun) -> str:
+    adjectives, head = adjectives_of(rng, noun), _head(rng, noun)
+    article = pick(rng, ('', '', 'the ', 'a '))
+    words = arrange(rng, noun, adjectives, head, 'that is')
     text = ' '.join(words)
     if words[0] == 'one':
         return f'the {text}'

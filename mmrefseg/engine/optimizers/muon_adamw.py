@@ -1,12 +1,13 @@
 # Licensed under the Apache License, Version 2.0.
 """Muon for weight matrices and AdamW for the rest, as one optimizer."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
+from torch.overrides import TorchFunctionMode
 
 from mmrefseg.registry import OPTIMIZERS
 from .autocast_optim_wrapper import cpu_has_bfloat16
@@ -24,8 +25,7 @@ class MuonAdamW(Optimizer):
 
     Small models that start from scratch learn several times faster per image
     this way; a pretrained model is better served by AdamW alone. PyTorch's
-    Muon multiplies in bfloat16; on a CPU without it the same steps are done
-    in float32.
+    Muon multiplies in bfloat16; on a CPU without it, it does so in float32.
 
     Args:
         params (Iterable): Parameters or groups of them.
@@ -72,15 +72,13 @@ class MuonAdamW(Optimizer):
     def _build_parts(self) -> None:
         """Make the two optimizers; they share this one's groups and state, so
         that schedulers and checkpoints see a single optimizer."""
-        self._steps: list[Callable[[], object]] = []
+        self._parts = []
         for kind, wanted in ((torch.optim.Muon, True), (AdamW, False)):
             groups = [g for g in self.param_groups if g['use_muon'] is wanted]
             if groups:
                 part = kind(groups)
                 part.state = self.state
-                self._steps.append(
-                    partial(_step_in_float32, part)
-                    if wanted and _lacks_bfloat16(groups) else part.step)
+                self._parts.append(part)
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the state of a checkpoint."""
@@ -101,47 +99,18 @@ class MuonAdamW(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for step in self._steps:
-            step()
+        on_cpu = self.param_groups[0]['params'][0].device.type == 'cpu'
+        slow = on_cpu and not cpu_has_bfloat16()
+        with _Float32() if slow else nullcontext():
+            for part in self._parts:
+                part.step()
         return loss
 
 
-def _lacks_bfloat16(groups: list[dict]) -> bool:
-    """Whether a CPU would take seconds for Muon's products in bfloat16."""
-    return not cpu_has_bfloat16() and any(
-        p.device.type == 'cpu' for group in groups for p in group['params'])
+class _Float32(TorchFunctionMode):
+    """Whatever asks for bfloat16 inside gets a copy in float32."""
 
-
-@torch.no_grad()
-def _step_in_float32(muon: Optimizer) -> None:
-    """One step of ``torch.optim.Muon`` without bfloat16 (Jordan et al., 2024,
-    https://kellerjordan.github.io/posts/muon)."""
-    for group in muon.param_groups:
-        for p in group['params']:
-            if p.grad is None:
-                continue
-            state = muon.state[p]
-            if 'momentum_buffer' not in state:
-                state['momentum_buffer'] = torch.zeros_like(p.grad)
-            momentum = state['momentum_buffer']
-            momentum.lerp_(p.grad, 1 - group['momentum'])
-            update = (
-                p.grad.lerp(momentum, group['momentum'])
-                if group['nesterov'] else momentum)
-            update = _orthogonal(update, group)
-            ratio = max(1, p.shape[0] / p.shape[1])**0.5
-            p.mul_(1 - group['lr'] * group['weight_decay'])
-            p.add_(update, alpha=-group['lr'] * ratio)
-
-
-def _orthogonal(x: Tensor, group: dict) -> Tensor:
-    """The nearest matrix with equal singular values, roughly: a quintic
-    Newton-Schulz iteration."""
-    a, b, c = group['ns_coefficients']
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / x.norm().clamp(min=group['eps'])
-    for _ in range(group['ns_steps']):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is Tensor.bfloat16:
+            return args[0].float().clone()
+        return func(*args, **(kwargs or {}))
