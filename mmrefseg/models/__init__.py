@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
-from .backbones import (EarlyFusionBackbone, LanguageBackbone,
-                        LanguageSwinTransformer, LateFusionBackbone)
+from .backbones import (EarlyFusionBackbone, EfficientNetLite,
+                        LanguageBackbone, LanguageSwinTransformer,
+                        LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
@@ -10,7 +11,8 @@ from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
-    'EarlyFusionBackbone', 'ExistencePredictor', 'LQPGHead',
+    'EarlyFusionBackbone', 'EfficientNetLite', 'ExistencePredictor',
+    'LQPGHead',
     'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'

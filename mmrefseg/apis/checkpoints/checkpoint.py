@@ -3,7 +3,7 @@
 
 import logging
 import os.path as osp
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -78,8 +78,10 @@ def config_of(checkpoint: Mapping, path: str) -> Config:
     return parse_config_text(text.replace('{{ fileDirname }}', folder))
 
 
-def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
-                 path: str) -> None:
+def load_weights(model: nn.Module,
+                 state_dict: Mapping[str, Tensor],
+                 path: str,
+                 given: Collection[str] = ()) -> None:
     """Put weights into a model; each tensor it has must be there.
 
     Values are converted to the model's own precision.
@@ -88,6 +90,7 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
         model (nn.Module): The model.
         state_dict (Mapping[str, Tensor]): The weights.
         path (str): Where they came from, for messages.
+        given (Collection[str]): Tensors that the model has already.
 
     Raises:
         ValueError: Nothing in the file belongs to the model, tensors are
@@ -113,7 +116,8 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor],
             'the config that the file was trained with.')
     missing = [
         name for name in own
-        if name not in state_dict and not name.endswith(NOT_LEARNED)
+        if name not in state_dict and name not in given
+        and not name.endswith(NOT_LEARNED)
     ]
     if missing:
         raise ValueError(

@@ -19,6 +19,7 @@ from mmrefseg.engine.options import merge_options
 from mmrefseg.registry import MODELS
 from .checkpoint import config_of, load_weights, read_checkpoint
 from .model_zoo import find_model
+from .packaged_parts import load_packaged_parts
 
 ModelType: TypeAlias = str | Path | Config | ConfigDict | dict
 
@@ -29,7 +30,8 @@ def init_model(config: ModelType | None,
                cfg_options: dict | None = None) -> nn.Module:
     """Build a referring segmentor and load its weights.
 
-    Pretrained weights of parts are never loaded. A hub is asked only for
+    Pretrained weights of parts are not loaded, except those of installed
+    packages that a published file leaves out. A hub is asked only for
     what the config needs to be built: the vocabulary of a BERT that it names
     without ``vocab=``, if that is not in the hub's cache. A published model
     carries its vocabulary.
@@ -126,7 +128,9 @@ def build_model(config: Config,
         model = revert_sync_batchnorm(model)
     meta = BaseRefDataset.METAINFO
     if checkpoint is not None:
-        load_weights(model, checkpoint['state_dict'], str(weights))
+        state = checkpoint['state_dict']
+        load_weights(model, state, str(weights),
+                     load_packaged_parts(model, state))
         meta = checkpoint.get('meta', {}).get('dataset_meta') or meta
     model.cfg = config
     model.dataset_meta = copy.deepcopy(dict(meta))

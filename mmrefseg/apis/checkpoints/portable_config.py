@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from mmrefseg.fileio.packages import PREFIX
 from mmrefseg.models.language_encoders.bert_files import (
     find_vocabulary, packaged_vocabularies, read_architecture)
 
@@ -68,7 +69,8 @@ def make_portable(config: Config) -> PortableConfig:
     changes: list[str] = []
     files: dict[str, Path] = {}
     encoder = settings['model'].get('language_encoder')
-    if encoder and str(encoder.get('type')).endswith('BertLanguageEncoder'):
+    if (encoder and str(encoder.get('type')).endswith('BertLanguageEncoder')
+            and not (encoder.get('frozen') and _is_packaged(encoder))):
         _write_out_encoder(encoder, files, changes)
     _forget_pretrained(settings['model'], changes)
     dataset = (settings.get('test_dataloader') or {}).get('dataset')
@@ -111,12 +113,18 @@ def _containers(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
             yield from _containers(node[key], f'{place}.{key}'.lstrip('.'))
 
 
+def _is_packaged(part: dict) -> bool:
+    """Whether weights to start from lie in an installed package."""
+    return str(part.get('pretrained')).startswith(PREFIX)
+
+
 def _forget_pretrained(model: dict, changes: list[str]) -> None:
     """Remove every mention of weights to start from."""
     for place, part in _containers(model, 'model'):
         if not isinstance(part, dict):
             continue
-        named = part.pop('pretrained', None) is not None
+        named = not _is_packaged(part) and part.pop('pretrained',
+                                                    None) is not None
         init = part.get('init_cfg')
         if isinstance(init, dict) and init.get('type') == 'Pretrained':
             part['init_cfg'] = None

@@ -15,10 +15,12 @@ from mmengine.config import Config
 
 from mmrefseg.fileio import write_atomically
 from mmrefseg.fileio.weights import StateDict
+from mmrefseg.registry import MODELS
 from mmrefseg.version import __version__
 from .checkpoint import config_of, read_checkpoint
-from .init_model import init_model, load_config
+from .init_model import init_model, load_config, scope_of
 from .model_zoo import METADATA, read_metadata
+from .packaged_parts import drop_packaged_parts
 from .portable_config import make_portable
 from .weights_file import serialize_weights, tensors_digest
 
@@ -48,7 +50,8 @@ def publish_model(checkpoint: str,
     the vocabulary. ``init_model(out_dir)`` builds the model. The file of the
     weights also holds the config, what was measured and a checksum, so that
     ``init_model(None, file)`` needs nothing else but the vocabulary, beside
-    it. Files of an earlier publication in the same folder are replaced.
+    it. Frozen parts that have the weights of an installed package
+    (``pretrained='package:...'``) stay there. Files of an earlier publication in the same folder are replaced.
 
     Args:
         checkpoint (str): What a training run wrote, or other weights.
@@ -68,7 +71,7 @@ def publish_model(checkpoint: str,
 
     Returns:
         dict: What ``metadata.json`` says, ``changes`` (what was changed in
-        the config), ``folder`` and ``folder_bytes``.
+        the config), ``left_to_packages`` (tensors), ``folder`` and ``folder_bytes``.
 
     Raises:
         FileNotFoundError: A file is not there.
@@ -88,7 +91,10 @@ def publish_model(checkpoint: str,
         if config is None else load_config(config)[0])
     portable = make_portable(cfg)
     name = name or osp.basename(osp.abspath(out_dir))
-    weights, kept = _shrink(content['state_dict'], half)
+    with scope_of(portable.config):
+        model = MODELS.build(portable.config.model)
+    trained, packaged = drop_packaged_parts(model, content['state_dict'])
+    weights, kept = _shrink(trained, half)
     meta = content.get('meta') or {}
     measured = dict(read_metrics(metrics_file, meta) if metrics_file else {})
     measured.update(metrics or {})
@@ -134,6 +140,7 @@ def publish_model(checkpoint: str,
         metadata,
         changes=portable.changes,
         kept_float32=kept,
+        left_to_packages=packaged,
         folder=out_dir,
         folder_bytes=sum(map(len, files.values())))
 

@@ -1,10 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 from .early_fusion import EarlyFusionBackbone
+from .efficientnet_lite import EfficientNetLite
 from .language_backbone import LanguageBackbone
 from .language_swin import LanguageSwinTransformer
 from .late_fusion import LateFusionBackbone
 
 __all__ = [
-    'EarlyFusionBackbone', 'LanguageBackbone', 'LanguageSwinTransformer',
-    'LateFusionBackbone'
+    'EarlyFusionBackbone', 'EfficientNetLite', 'LanguageBackbone',
+    'LanguageSwinTransformer', 'LateFusionBackbone'
 ]

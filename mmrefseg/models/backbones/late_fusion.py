@@ -1,10 +1,14 @@
 # Licensed under the Apache License, Version 2.0.
+import hashlib
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import ImageFeatures
+from ..layers.feature_cache import FeatureCache
+from ..layers.position import coordinates
 from .language_backbone import LanguageBackbone, image_size
 
 
@@ -28,10 +32,20 @@ class LateFusionBackbone(LanguageBackbone):
         query_channels (int): Width of the language queries. Defaults to 256.
         query_stages (Sequence[int], optional): Maps, from 0, that give a
             query. None means all that are fused.
+        frozen (bool): The backbone stays as it is: in evaluation mode and
+            without gradients. Defaults to False.
+        cache (bool | str): Keep the maps of every image of a training, of a
+            frozen backbone, in float16: in memory (True) or in this folder.
+            For sets of images that no random transform changes. Defaults to
+            False.
+        with_coords (bool): Whether x and y in -1..1 stand beside the channels
+            of each map before it is fused; ``in_channels``
+            does not count them, the neck's does. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to None.
 
     Raises:
-        ValueError: (in forward) The backbone gives another number of maps.
+        ValueError: ``cache`` without ``frozen``; (in forward) the backbone
+            gives another number of maps.
 
     Example:
         >>> from mmrefseg.models import LateFusionBackbone
@@ -49,16 +63,44 @@ class LateFusionBackbone(LanguageBackbone):
                  fusion: dict | Sequence[dict | None],
                  query_channels: int = 256,
                  query_stages: Sequence[int] | None = None,
+                 frozen: bool = False,
+                 cache: bool | str = False,
+                 with_coords: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
+        if cache and not frozen:
+            raise ValueError('cache of LateFusionBackbone needs frozen=True: '
+                             'the maps of a backbone in training change.')
         self.backbone = MODELS.build(backbone)
+        self.frozen = frozen
+        self.with_coords = with_coords
+        self._cache = None
+        if cache:
+            self._cache = FeatureCache(cache if cache is not True else None)
+            self.register_load_state_dict_post_hook(_forget_maps)
+        self._digest: str | None = None
+        if frozen:
+            self.backbone.requires_grad_(False)
+            self.train(self.training)
         self._build_language(
-            channels=in_channels,
+            channels=[c + 2 * with_coords for c in in_channels],
             language_channels=language_channels,
             fusion=fusion,
             gate=None,
             query_channels=query_channels,
             query_stages=query_stages)
+
+    def train(self, mode: bool = True) -> 'LateFusionBackbone':
+        """Switch the mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialise, and forget the maps of other weights."""
+        super().init_weights()
+        _forget_maps(self)
 
     def run_stage(self, stage: int, x: Tensor) -> Tensor:
         raise NotImplementedError('All maps come from encode_images.')
@@ -66,9 +108,41 @@ class LateFusionBackbone(LanguageBackbone):
     def encode_images(self, images: Tensor) -> ImageFeatures:
         """Compute all maps of images (``N x 3 x H x W``, normalised); none
         of them depends on a sentence."""
-        maps = tuple(self.backbone(images))
+        with torch.set_grad_enabled(
+                torch.is_grad_enabled() and not self.frozen):
+            if self._cache is not None and self.training:
+                maps = self._cache.get(
+                    images, self._run_backbone, key=self._weights_digest())
+            else:
+                maps = self._run_backbone(images)
         if len(maps) != len(self.fusions):
             raise ValueError(
                 f'The backbone gave {len(maps)} maps where in_channels names '
                 f'{len(self.fusions)}: set its out_indices or in_channels.')
+        if self.with_coords:
+            maps = tuple(map(_add_coordinates, maps))
         return ImageFeatures(maps, image_size(images))
+
+    def _run_backbone(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.backbone(images))
+
+    def _weights_digest(self) -> str:
+        """What tells the maps of these weights from those of others."""
+        if self._digest is None:
+            digest = hashlib.sha1(repr(self.backbone).encode())
+            for name, tensor in self.backbone.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.float().cpu().numpy().tobytes())
+            self._digest = digest.hexdigest()
+        return self._digest
+
+
+def _add_coordinates(x: Tensor) -> Tensor:
+    xy = coordinates(*x.shape[2:], x.dtype, x.device)
+    return torch.cat([x, xy.expand(len(x), -1, -1, -1)], dim=1)
+
+
+def _forget_maps(backbone: LateFusionBackbone, _=None) -> None:
+    backbone._digest = None
+    if backbone._cache is not None:
+        backbone._cache.clear()

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
@@ -39,12 +40,17 @@ class CoordMaskHead(BaseDecodeHead):
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
             by which the head also recognises no-target sentences. Defaults
             to None: every sentence is taken to have a target.
+        loss_stride (int): The losses compare at 1/loss_stride of the image's
+            size, where a pixel belongs to the mask if half of its block does.
+            On a CPU, losses at full size can take longer than the network.
+            Defaults to 1.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
 
     Raises:
-        ValueError: ``kernel_size`` is neither 3 nor 1.
+        ValueError: ``kernel_size`` is neither 3 nor 1, or ``loss_stride`` is
+            not positive.
 
     Example:
         >>> import torch
@@ -72,6 +78,7 @@ class CoordMaskHead(BaseDecodeHead):
                  out_channels: int = 2,
                  threshold: float | None = None,
                  existence: dict | None = None,
+                 loss_stride: int = 1,
                  align_corners: bool = False,
                  init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
@@ -79,6 +86,8 @@ class CoordMaskHead(BaseDecodeHead):
         if kernel_size not in (1, 3):
             raise ValueError('The mask head knows kernel_size 3 and 1, '
                              f'not {kernel_size}.')
+        if loss_stride < 1:
+            raise ValueError(f'loss_stride={loss_stride} must be at least 1.')
         width = in_channels + self._extra_channels(out_channels)
         width += 2 * with_coords
         super().__init__(
@@ -100,6 +109,7 @@ class CoordMaskHead(BaseDecodeHead):
             self.coord_conv = ConvModule(
                 width, channels, 3, padding=1, norm_cfg=norm_cfg)
         self.threshold = threshold
+        self.loss_stride = loss_stride
         self.existence = None
         if existence is not None:
             self.existence = MODELS.build({
@@ -163,6 +173,15 @@ class CoordMaskHead(BaseDecodeHead):
             prediction,
             existence=self.existence.predict(features),
             existence_threshold=self.existence.threshold)
+
+    def _stack_batch_gt(self, batch_data_samples: SampleList) -> Tensor:
+        """Masks as the losses compare with them, ``B x 1 x h x w``."""
+        masks = super()._stack_batch_gt(batch_data_samples)
+        if self.loss_stride == 1:
+            return masks
+        shares = F.avg_pool2d(
+            masks.float(), self.loss_stride, ceil_mode=True)
+        return (shares >= 0.5).to(masks.dtype)
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict[str, Tensor]:

@@ -44,6 +44,7 @@ class LQPGHead(CoordMaskHead):
             to the mask. None takes the likelier of background and referent.
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
             which also sees the queries. Defaults to None.
+        loss_stride (int): See :class:`CoordMaskHead`. Defaults to 1.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
@@ -80,6 +81,7 @@ class LQPGHead(CoordMaskHead):
                  out_channels: int = 2,
                  threshold: float | None = None,
                  existence: dict | None = None,
+                 loss_stride: int = 1,
                  align_corners: bool = False,
                  init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
@@ -99,6 +101,7 @@ class LQPGHead(CoordMaskHead):
             out_channels=out_channels,
             threshold=threshold,
             existence=existence,
+            loss_stride=loss_stride,
             align_corners=align_corners,
             init_cfg=init_cfg)
         self.prior_loss_weight = prior_loss_weight

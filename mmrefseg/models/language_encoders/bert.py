@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from mmrefseg.fileio import secure_checkpoint_loading
+from mmrefseg.fileio.packages import PREFIX, resolve_package_path
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures, masked_mean
 from .bert_files import ARCHITECTURE, find_vocabulary, read_architecture
@@ -50,7 +51,8 @@ class BertLanguageEncoder(BaseModule):
         pretrained (str, optional): BERT to start from: a folder with
             ``config.json``, ``vocab.txt`` (or ``tokenizer.json``) and
             ``model.safetensors`` (or ``pytorch_model.bin``), or a name on the
-            Hugging Face hub. None starts from scratch.
+            Hugging Face hub; ``package:NAME/FOLDER`` lies in an installed
+            package. None starts from scratch.
         arch (dict, optional): Keyword arguments of
             :class:`transformers.BertConfig` that differ from ``pretrained``'s
             (from BERT-base's if that is None), e.g.
@@ -118,6 +120,9 @@ class BertLanguageEncoder(BaseModule):
             raise ValueError(f"pooling='{pooling}' is none of "
                              f'{", ".join(_POOLINGS)}.')
         self.pooling = pooling
+        self._from_package = (pretrained or '').startswith(PREFIX)
+        if pretrained is not None:
+            pretrained = resolve_package_path(pretrained)
         self.pretrained = pretrained
         self.tokenizer = SentenceTokenizer(
             vocab=find_vocabulary(vocab, pretrained),
@@ -195,6 +200,16 @@ class BertLanguageEncoder(BaseModule):
         # Not BaseModule's own: it would descend to transformers'
         # init_weights, which may start over from random numbers.
         self._is_init = True
+
+    def packaged_state(self) -> list[str]:
+        """Names of the tensors that an installed package brings."""
+        return list(self.state_dict()) if self._from_package else []
+
+    def load_packaged(self) -> None:
+        """Load them."""
+        assert self.pretrained is not None
+        load_bert_weights(self.bert, self.pretrained)
+        _forget_features(self)
 
     def forward(self, texts: Sequence[str]) -> LanguageFeatures:
         """Encode sentences.
