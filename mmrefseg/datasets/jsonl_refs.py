@@ -10,7 +10,7 @@ from mmrefseg.fileio.mask_images import check_choice
 from mmrefseg.registry import DATASETS
 from mmrefseg.structures import find_text_fault
 from .annotation_store import AnnotationStore
-from .field_checks import as_length, is_file_name, is_id, is_note
+from .field_checks import as_length, is_file_name, is_id, is_note, is_truth
 from .ref_dataset import BaseRefDataset
 from .refer_files import read_file
 
@@ -30,7 +30,9 @@ class JSONLinesRefDataset(BaseRefDataset):
     ``data_prefix.mask_path``), or ``segmentation`` in COCO's format, polygons
     or run lengths. A mask file with several values needs ``mask_value`` or
     ``mask_threshold``, which say what the object is, see
-    :func:`~mmrefseg.fileio.mask_images.read_mask`. Optional are ``ref_id``
+    :func:`~mmrefseg.fileio.mask_images.read_mask`. A line with
+    ``"no_target": true`` and neither of the two says that nothing in the image
+    fits; every item of such a file has ``no_target``. Optional are ``ref_id``
     (the same in all lines about one object; lines with the same image and the
     same segmentation or mask are one object without it), ``sent_id``,
     ``image_id``, ``split``, ``height`` with ``width``, and any of
@@ -129,11 +131,13 @@ class JSONLinesRefDataset(BaseRefDataset):
                 continue
             choice = self._choice_of(record, where)
             mask = self._mask_of(record, where), *choice.items()
-            mask_number = masks.setdefault(mask, len(masks))
+            absent = record.get('no_target', False)
+            mask_number = -1 if absent else masks.setdefault(mask, len(masks))
             image = record['image']
             ref_id = record.get('ref_id')
             # Without a ref_id, the object itself says which ref it is.
-            key = ('id', ref_id) if ref_id is not None else (image, mask)
+            key = ('id', ref_id) if ref_id is not None else (
+                number if absent else (image, mask))
             first = refs.setdefault(key, (number, image, mask_number))
             if first[1:] != (image, mask_number):
                 raise ValueError(
@@ -142,8 +146,9 @@ class JSONLinesRefDataset(BaseRefDataset):
                     'in one image.')
             data_list.append(
                 self._make_item(
-                    mask=(mask_number, ),
+                    mask=() if absent else (mask_number, ),
                     group=first[0],
+                    no_target=bool(absent),
                     **choice,
                     **self._fields_of(record, number, first[0])))
         if not data_list:
@@ -153,6 +158,9 @@ class JSONLinesRefDataset(BaseRefDataset):
                 ('' if self.split is None else
                  f' of split {self.split!r}; there are: {listed or "none"}') +
                 '.')
+        if not any(item['no_target'] for item in data_list):
+            for item in data_list:
+                del item['no_target']
         data_list = self._find_images(data_list)
         self._set_masks([mask for mask, *_ in masks])
         return data_list
@@ -191,7 +199,7 @@ class JSONLinesRefDataset(BaseRefDataset):
             path = osp.join(self.data_prefix['mask_path'], record['mask'])
             return AnnotationStore.dumps(path)
         try:
-            return AnnotationStore.dumps(record['segmentation'])
+            return AnnotationStore.dumps(record.get('segmentation', []))
         except RecursionError:
             raise ValueError(f'{where}: "segmentation" is nested too '
                              'deeply.') from None
@@ -239,7 +247,15 @@ def _parse_line(line: bytes, where: str) -> dict:
     if not is_note(record.get('category_id')):
         raise ValueError(f'{where}: "category_id" must be a number or a '
                          'string.')
-    if ('mask' in record) == ('segmentation' in record):
+    absent = record.get('no_target', False)
+    if not is_truth(absent):
+        raise ValueError(f'{where}: "no_target" must be true or false.')
+    if absent and ('mask' in record or record.get('segmentation')):
+        raise ValueError(f'{where}: "no_target" is true, but the line has an '
+                         'object: leave out one of the two.')
+    if absent:
+        record.pop('segmentation', None)
+    elif ('mask' in record) == ('segmentation' in record):
         raise ValueError(f'{where}: give either "mask" (path of a PNG) or '
                          '"segmentation" (polygons or run lengths).')
     if ('height' in record) != ('width' in record):
@@ -253,7 +269,7 @@ def _parse_line(line: bytes, where: str) -> dict:
     if 'mask' in record:
         if not is_file_name(record['mask']):
             raise ValueError(f'{where}: "mask" must be the path of a PNG.')
-    else:
+    elif not absent:
         _check_segmentation(record['segmentation'], where)
     return record
 

@@ -1,0 +1,339 @@
+# Licensed under the Apache License, Version 2.0.
+"""What is true of exactly one thing of a photo, or of a group of things."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from .colours import ColourShares, the_coloured
+from .geometry import (DIRECTIONS, NO, OPEN, YES, Relations, find_leaders,
+                       find_places, find_sizes)
+from .layout import Layout
+from .vocabulary import Noun, nouns_of
+
+KINDS = ('category', 'place', 'size', 'relation', 'with', 'colour', 'plural',
+         'no_target')
+Group = tuple[int, ...]
+# A landmark smaller than this share of the photo is not seen at once.
+MARK_AREA = 0.003
+_MAX_MARKS = 12
+
+# What people hold, wear or have with them.
+CARRIED = frozenset(
+    ('backpack', 'umbrella', 'handbag', 'tie', 'suitcase', 'frisbee', 'skis',
+     'snowboard', 'sports ball', 'kite', 'baseball bat', 'baseball glove',
+     'skateboard', 'surfboard', 'tennis racket', 'bottle', 'wine glass',
+     'cup', 'fork', 'knife', 'spoon', 'banana', 'apple', 'sandwich',
+     'orange', 'hot dog', 'pizza', 'donut', 'cake', 'laptop', 'remote',
+     'cell phone', 'book', 'scissors', 'teddy bear', 'hair drier',
+     'toothbrush'))
+_SERVED = frozenset(
+    ('bottle', 'wine glass', 'cup', 'fork', 'knife', 'spoon', 'bowl',
+     'banana', 'apple', 'sandwich', 'orange', 'broccoli', 'carrot',
+     'hot dog', 'pizza', 'donut', 'cake', 'laptop', 'mouse', 'remote',
+     'keyboard', 'cell phone', 'book', 'vase', 'scissors', 'teddy bear',
+     'potted plant', 'tv', 'clock', 'handbag', 'backpack', 'suitcase'))
+_SURFACES = frozenset(('dining table', 'bed', 'couch', 'bench', 'chair'))
+_LYING = frozenset(('person', 'cat', 'dog', 'bird', 'teddy bear'))
+_RIDDEN = frozenset(
+    ('bicycle', 'motorcycle', 'horse', 'elephant', 'skateboard', 'surfboard',
+     'snowboard', 'skis'))
+
+
+def supports(thing: str, support: str) -> bool:
+    """Whether one category is commonly put on another."""
+    return support in _SURFACES and thing != support and (
+        thing in _SERVED or (thing in _LYING and support != 'dining table'))
+
+
+def carries(rider: str, vehicle: str) -> bool:
+    """Whether one category commonly rides or stands on another."""
+    return rider == 'person' and vehicle in _RIDDEN
+
+
+def may_have(owner: str, thing: str) -> bool:
+    """Whether one category is said to be 'with' another."""
+    if owner == 'person':
+        return thing in CARRIED
+    return owner in _SURFACES | {'bowl'} and thing in _SERVED
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A description that holds for some things of a photo and no others.
+
+    Attributes:
+        kind (str): One of ``KINDS``.
+        form (tuple): What is said, for :mod:`.phrasing`: ``('place',
+            'left')``, ``('relation', 'next to')``.
+        targets (tuple[int]): The things that it means.
+        group (tuple[int]): The things that its noun means.
+        mark (tuple[int]): The things that the landmark's noun means.
+    """
+    kind: str
+    form: tuple
+    targets: Group
+    group: Group
+    mark: Group = ()
+
+
+class Words:
+    """Which nouns mean which things of a photo.
+
+    Args:
+        layout (Layout): The photo.
+
+    Attributes:
+        groups (dict): For each group of things that some noun means, the
+            nouns by the category of the thing they are used for.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.groups: dict[Group, dict[str, list[Noun]]] = {}
+        self._members: dict[frozenset[str], Group] = {}
+        for category in dict.fromkeys(layout.category):
+            for noun in nouns_of(category):
+                group = self.members(noun.extension)
+                self.groups.setdefault(group, {}).setdefault(
+                    category, []).append(noun)
+
+    def members(self, extension: frozenset[str]) -> Group:
+        """The things of some categories."""
+        if extension not in self._members:
+            self._members[extension] = tuple(
+                i for i, x in enumerate(self.layout.category)
+                if x in extension)
+        return self._members[extension]
+
+    def nouns(self, group: Group, thing: int) -> list[Noun]:
+        """The nouns that mean this group and are said of this thing; none
+        where a word for its like means it only in a pinch ("creature")."""
+        return self.groups[group].get(self.layout.category[thing], [])
+
+    def any_nouns(self, rng: Random, group: Group) -> list[Noun]:
+        """The nouns that mean this group, as said of one of its things."""
+        return rng.choice(list(self.groups[group].values()))
+
+
+class FactFinder:
+    """Finds all facts of a photo.
+
+    Args:
+        layout (Layout): The photo.
+        colours (ColourShares, optional): Of its things, for kind 'colour'.
+
+    Example:
+        >>> from mmrefseg.derived_refs import FactFinder, make_layout
+        >>> things = [
+        ...     dict(category_id=1, bbox=[x, 20, 20, 30], area=600,
+        ...          segmentation=[[x, 20, x + 20, 20, x + 20, 50, x, 50]])
+        ...     for x in (5, 60)]
+        >>> photo = make_layout(
+        ...     dict(id=1, width=100, height=100), things, {1: 'dog'})
+        >>> facts = FactFinder(photo).find(('place', ))
+        >>> sorted({fact.form[1] for fact in facts if fact.targets == (0, )})
+        ['half left', 'left', 'most left', 'two left']
+    """
+
+    def __init__(self,
+                 layout: Layout,
+                 colours: ColourShares | None = None) -> None:
+        self.layout = layout
+        self.words = Words(layout)
+        self.relations = Relations(layout)
+        self.colours = colours
+        self._on: dict[tuple[int, int], bool] = {}
+
+    def find(self, kinds: Iterable[str]) -> list[Fact]:
+        """All facts of some kinds whose targets may be targets.
+
+        Args:
+            kinds (Iterable[str]): Of ``KINDS`` without 'no_target'.
+
+        Returns:
+            list[Fact]: In an order that depends on the photo alone.
+        """
+        found: list[Fact] = []
+        finders = dict(
+            category=self._category,
+            place=self._place,
+            size=self._size,
+            relation=self._relation,
+            colour=self._colour,
+            plural=self._plural)
+        finders['with'] = self._with
+        kinds = [kind for kind in KINDS if kind in set(kinds)]
+        for group in self.words.groups:
+            for kind in kinds:
+                if kind in finders:
+                    found += finders[kind](group)
+        return [
+            fact for fact in found if fact.kind == 'plural' or (
+                self.layout.target[fact.targets[0]]
+                and self.words.nouns(fact.group, fact.targets[0]))
+        ]
+
+    def _category(self, group: Group) -> list[Fact]:
+        if len(group) > 1:
+            return []
+        return [Fact('category', ('category', ), group, group)]
+
+    def _place(self, group: Group) -> list[Fact]:
+        at = list(group)
+        return [
+            Fact('place', ('place', place), (group[i], ), group)
+            for place, i in find_places(self.layout.box[at],
+                                        self.layout.crowd[at])
+        ]
+
+    def _size(self, group: Group) -> list[Fact]:
+        at = list(group)
+        return [
+            Fact('size', ('size', size), (group[i], ), group)
+            for size, i in find_sizes(self.layout.box[at], self.layout.
+                                      area[at], self.layout.crowd[at])
+        ]
+
+    def marks(self, group: Group) -> list[Group]:
+        """Single things outside of a group that a person would see."""
+        layout = self.layout
+        found = [
+            mark for mark in self.words.groups
+            if len(mark) == 1 and mark[0] not in group
+            and not layout.crowd[mark[0]] and layout.area[mark[0]] >= MARK_AREA
+        ]
+        found.sort(key=lambda mark: -layout.area[mark[0]])
+        return found[:_MAX_MARKS]
+
+    def _relation(self, group: Group) -> list[Fact]:
+        found = []
+        if not self.layout.target[list(group)].any():
+            return []
+        for mark in self.marks(group):
+            j = mark[0]
+            names = ('next to', *DIRECTIONS)
+            hits = [(name, self.relations.the_one(name, group, j))
+                    for name in names]
+            hits.append(('on', self.the_one_on(group, j)))
+            if len(group) > 1:
+                hits.append(('closest', self.relations.closest(group, j)))
+                hits.append(
+                    ('farthest', self.relations.closest(group, j, True)))
+            found += [
+                Fact('relation', ('relation', name), (i, ), group, mark)
+                for name, i in hits if i is not None
+            ]
+        return found
+
+    def the_one_on(self, group: Group, mark: int) -> int | None:
+        """The one of a group that stands, lies or rides on a thing, if no
+        other may."""
+        category = self.layout.category
+        yes = None
+        for i in group:
+            truth = NO
+            if supports(category[i], category[mark]):
+                truth = self.relations.on(i, mark)
+            elif carries(category[i], category[mark]):
+                truth = self.relations.rides(i, mark)
+            elif self.relations.gap[i][mark] < 0.05:
+                truth = OPEN
+            if truth == OPEN or (truth == YES and yes is not None):
+                return None
+            if truth == YES:
+                yes = i
+        if yes is None or (supports(category[yes], category[mark])
+                           and not self._touches(yes, mark)):
+            return None
+        return yes
+
+    def _touches(self, i: int, j: int) -> bool:
+        """Whether the mask of j goes on below the mask of i."""
+        if (i, j) not in self._on:
+            above, below = self.layout.mask(i), self.layout.mask(j)
+            columns = np.flatnonzero(above.any(0))
+            height = above.shape[0]
+            lowest = height - 1 - above[::-1, columns].argmax(0)
+            step = max(2, round(0.015 * height))
+            under = np.minimum(lowest + step, height - 1)
+            share = below[under, columns].mean() if len(columns) else 0.
+            self._on[i, j] = bool(share >= 0.6)
+        return self._on[i, j]
+
+    def _with(self, group: Group) -> list[Fact]:
+        found = []
+        category = self.layout.category
+        for mark in self.words.groups:
+            if not set(mark).isdisjoint(group):
+                continue
+            if len(group) > 1 and all(
+                    may_have(category[i], category[j]) for i in group
+                    for j in mark):
+                truths = [self.relations.has(i, mark) for i in group]
+                if truths.count(YES) == 1 and OPEN not in truths:
+                    i = group[truths.index(YES)]
+                    found.append(
+                        Fact('with', ('with', 'with'), (i, ), group, mark))
+                if truths.count(NO) == 1 and OPEN not in truths and (
+                        not self.layout.crowd[list(group)].any()):
+                    i = group[truths.index(NO)]
+                    found.append(
+                        Fact('with', ('with', 'without'), (i, ), group, mark))
+            if len(mark) > 1 and len(group) > 1:
+                i = self._beside_any(group, mark)
+                if i is not None:
+                    found.append(
+                        Fact('with', ('with', 'next to a'), (i, ), group,
+                             mark))
+        return found
+
+    def _beside_any(self, group: Group, mark: Group) -> int | None:
+        table = self.relations.tables['next to']
+        yes = None
+        for i in group:
+            row = [table[i][j] for j in mark]
+            if YES in row:
+                if yes is not None:
+                    return None
+                yes = i
+            elif OPEN in row:
+                return None
+        return yes
+
+    def _colour(self, group: Group) -> list[Fact]:
+        if self.colours is None:
+            return []
+        names = {self.layout.category[i] for i in group}
+        return [
+            Fact('colour', ('colour', colour, 'person' in names),
+                 (group[i], ), group) for colour, i in the_coloured(
+                     self.colours.of(group), names == {'person'})
+        ]
+
+    def _plural(self, group: Group) -> list[Fact]:
+        layout, at = self.layout, list(group)
+        if len(group) < 2 or layout.crowd[at].any() or not layout.target[
+                at].any():
+            return []
+        found = [Fact('plural', ('all', len(group)), group, group)]
+        for side, count, which in find_leaders(layout.box[at]):
+            targets = tuple(sorted(group[i] for i in which))
+            if layout.target[list(targets)].all():
+                found.append(
+                    Fact('plural', ('leaders', side, count), targets, group))
+        return found
+
+
+def pairs(finder: FactFinder) -> Sequence[Fact]:
+    """Two things that are each alone of their kind: 'the cat and the dog'."""
+    single = [
+        group for group in finder.words.groups
+        if len(group) == 1 and finder.layout.target[group[0]]
+    ]
+    return [
+        Fact('plural', ('pair', ), tuple(sorted(one + other)), one, other)
+        for n, one in enumerate(single) for other in single[n + 1:]
+    ]

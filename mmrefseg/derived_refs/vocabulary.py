@@ -1,0 +1,364 @@
+# Licensed under the Apache License, Version 2.0.
+"""Nouns for the 80 categories of COCO, and for categories of other files.
+
+A noun carries its *extension*, the categories that a person may call so: a
+photo with a wine glass and a cup has two things called "glass". Sentences
+are derived from extensions, never from the category alone. Words that say
+more than the annotations know ("man", "puppy") are not here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+# Of each category the words that mean it, the name first. '*' marks a word
+# without article and adjective ("someone").
+_NAMES: dict[str, str] = {
+    'person': 'person, human, individual, figure, human being, *someone, '
+              '*somebody',
+    'bicycle': 'bicycle, bike, pushbike, cycle',
+    'car': 'car, automobile, auto',
+    'motorcycle': 'motorcycle, motorbike, motor bike',
+    'airplane': 'airplane, plane, aircraft, aeroplane, jet',
+    'bus': 'bus, coach',
+    'train': 'train, railway train',
+    'truck': 'truck, lorry',
+    'boat': 'boat, vessel',
+    'traffic light': 'traffic light, traffic signal, stoplight, stop light',
+    'fire hydrant': 'fire hydrant, hydrant, fireplug',
+    'stop sign': 'stop sign, stop-sign, red octagonal sign',
+    'parking meter': 'parking meter, meter',
+    'bench': 'bench, park bench',
+    'bird': 'bird',
+    'cat': 'cat, kitty, feline',
+    'dog': 'dog, canine, doggy',
+    'horse': 'horse',
+    'sheep': 'sheep',
+    'cow': 'cow, bovine',
+    'elephant': 'elephant',
+    'bear': 'bear',
+    'zebra': 'zebra, striped animal',
+    'giraffe': 'giraffe, long-necked animal',
+    'backpack': 'backpack, rucksack, knapsack, back pack',
+    'umbrella': 'umbrella, parasol',
+    'handbag': 'handbag, purse, hand bag',
+    'tie': 'tie, necktie',
+    'suitcase': 'suitcase, trunk, travel case',
+    'frisbee': 'frisbee, flying disc, frisbee disc',
+    'skis': 'skis, pair of skis',
+    'snowboard': 'snowboard, snow board',
+    'sports ball': 'sports ball, ball',
+    'kite': 'kite',
+    'baseball bat': 'baseball bat, bat',
+    'baseball glove': 'baseball glove, baseball mitt, mitt, glove',
+    'skateboard': 'skateboard, skate board',
+    'surfboard': 'surfboard, surf board',
+    'tennis racket': 'tennis racket, racket, racquet, tennis racquet',
+    'bottle': 'bottle, flask',
+    'wine glass': 'wine glass, wineglass, stemmed glass, goblet',
+    'cup': 'cup, mug, beaker',
+    'fork': 'fork',
+    'knife': 'knife',
+    'spoon': 'spoon',
+    'bowl': 'bowl, basin',
+    'banana': 'banana',
+    'apple': 'apple',
+    'sandwich': 'sandwich',
+    'orange': 'orange',
+    'broccoli': 'broccoli, piece of broccoli',
+    'carrot': 'carrot',
+    'hot dog': 'hot dog, hotdog',
+    'pizza': 'pizza',
+    'donut': 'donut, doughnut',
+    'cake': 'cake',
+    'chair': 'chair',
+    'couch': 'couch, sofa, settee',
+    'potted plant': 'potted plant, plant, houseplant, house plant, pot plant',
+    'bed': 'bed',
+    'dining table': 'dining table, table',
+    'toilet': 'toilet, lavatory, toilet bowl',
+    'tv': 'tv, television, tv set, television set, telly',
+    'laptop': 'laptop, notebook computer, laptop computer',
+    'mouse': 'mouse, computer mouse',
+    'remote': 'remote, remote control, tv remote, controller',
+    'keyboard': 'keyboard, computer keyboard',
+    'cell phone': 'cell phone, phone, mobile, smartphone, mobile phone, '
+                  'cellphone, cellular phone',
+    'microwave': 'microwave, microwave oven',
+    'oven': 'oven, stove, cooker',
+    'toaster': 'toaster',
+    'sink': 'sink, washbasin, wash basin',
+    'refrigerator': 'refrigerator, fridge',
+    'book': 'book',
+    'clock': 'clock, timepiece',
+    'vase': 'vase',
+    'scissors': 'scissors, pair of scissors, shears',
+    'teddy bear': 'teddy bear, teddy, stuffed bear, plush bear',
+    'hair drier': 'hair drier, hair dryer, blow dryer, hairdryer',
+    'toothbrush': 'toothbrush, tooth brush',
+}
+_ANIMALS = ('bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, '
+            'giraffe')
+_FRUIT = 'banana, apple, orange'
+_FOOD = (f'{_FRUIT}, sandwich, broccoli, carrot, hot dog, pizza, donut, cake')
+_MOTOR = 'car, motorcycle, bus, truck'
+# Words that mean several categories: hypernyms, and names that two share.
+_SHARED: dict[str, str] = {
+    'animal': f'{_ANIMALS}, teddy bear',
+    'creature': f'{_ANIMALS}, teddy bear, person',
+    'pet': 'cat, dog, bird',
+    'vehicle': f'bicycle, {_MOTOR}, airplane, train, boat',
+    'motor vehicle': f'{_MOTOR}, airplane, train, boat',
+    'bike': 'bicycle, motorcycle',
+    'cycle': 'bicycle, motorcycle',
+    'two-wheeler': 'bicycle, motorcycle',
+    'road vehicle': f'bicycle, {_MOTOR}',
+    'vessel': 'boat, vase, bowl, bottle, cup, wine glass',
+    'ship': 'boat',
+    'sign': 'stop sign',
+    'street sign': 'stop sign',
+    'meter': 'parking meter',
+    'furniture': 'chair, couch, bench, bed, dining table',
+    'piece of furniture': 'chair, couch, bench, bed, dining table',
+    'seat': 'chair, couch, bench, toilet',
+    'food': _FOOD,
+    'fruit': _FRUIT,
+    'piece of fruit': _FRUIT,
+    'vegetable': 'broccoli, carrot',
+    'snack': 'sandwich, hot dog, pizza, donut, cake',
+    'dessert': 'donut, cake',
+    'bag': 'backpack, handbag, suitcase',
+    'piece of luggage': 'backpack, handbag, suitcase',
+    'luggage': 'backpack, handbag, suitcase',
+    'glass': 'wine glass, cup',
+    'drinking glass': 'wine glass, cup',
+    'bear': 'bear, teddy bear',
+    'toy': 'teddy bear, kite, frisbee, sports ball',
+    'toy animal': 'teddy bear',
+    'stuffed animal': 'teddy bear',
+    'screen': 'tv, laptop, cell phone',
+    'monitor': 'tv, laptop',
+    'display': 'tv, laptop, cell phone',
+    'computer': 'laptop, tv, keyboard, mouse',
+    'electronic device': 'tv, laptop, mouse, remote, keyboard, cell phone, '
+                         'microwave, toaster, oven, refrigerator, clock, '
+                         'hair drier',
+    'appliance': 'microwave, oven, toaster, refrigerator, hair drier',
+    'kitchen appliance': 'microwave, oven, toaster, refrigerator',
+    'oven': 'oven, microwave',
+    'basin': 'bowl, sink',
+    'container': 'bottle, wine glass, cup, bowl, vase',
+    'utensil': 'fork, knife, spoon, scissors',
+    'piece of cutlery': 'fork, knife, spoon',
+    'cutlery': 'fork, knife, spoon',
+    'tableware': 'fork, knife, spoon, bowl, cup, wine glass, bottle',
+    'ball': 'sports ball',
+    'bat': 'baseball bat',
+    'board': 'skateboard, surfboard, snowboard',
+    'disc': 'frisbee',
+    'racket': 'tennis racket',
+    'plant': 'potted plant',
+    'flower pot': 'potted plant, vase',
+    'table': 'dining table',
+    'desk': 'dining table',
+    'trunk': 'suitcase, truck, car',
+    'controller': 'remote',
+    'remote': 'remote',
+    'brush': 'toothbrush',
+    'light': 'traffic light',
+    'dryer': 'hair drier',
+    'striped animal': 'zebra, cat',
+    'glove': 'baseball glove',
+    'flask': 'bottle',
+    'coach': 'bus, train',
+    'piece of sports equipment':
+    'frisbee, skis, snowboard, sports ball, baseball bat, baseball glove, '
+    'skateboard, surfboard, tennis racket',
+}
+# Words of another category that must not be taken for this one's in what
+# the photo may lack: a "glass" may well be a bottle to someone.
+_CONFUSED: tuple[str, ...] = (
+    'car, truck, bus', 'couch, chair, bed, bench', 'handbag, backpack, '
+    'suitcase', 'cup, wine glass, bowl, vase, bottle', 'tv, laptop',
+    'skis, snowboard', 'surfboard, skateboard, snowboard, boat',
+    'sandwich, hot dog, pizza', 'cake, donut, sandwich, pizza',
+    'oven, microwave, toaster', 'bicycle, motorcycle', 'knife, spoon, fork',
+    'vase, potted plant', 'apple, orange, sports ball', 'cow, horse, sheep',
+    'bear, teddy bear, dog', 'remote, cell phone', 'kite, umbrella',
+    'frisbee, sports ball', 'baseball glove, sports ball',
+    'sink, toilet, bowl', 'dog, cat, sheep, bear', 'horse, zebra, cow, '
+    'giraffe, elephant', 'airplane, kite, boat, train, bus',
+    'laptop, keyboard, mouse', 'dining table, bench, bed',
+    'baseball bat, tennis racket', 'banana, orange, apple, carrot, broccoli',
+    'traffic light, stop sign, parking meter, fire hydrant',
+    'toothbrush, hair drier, scissors', 'clock, book',
+    'person, teddy bear, dog', 'refrigerator, oven', 'bird, kite, airplane')
+# What is too like a category to be called absent where that is.
+_TOO_LIKE: tuple[str, ...] = (
+    'cup, wine glass, bowl, vase, bottle', 'handbag, backpack, suitcase',
+    'car, truck, bus', 'couch, chair, bench, bed', 'tv, laptop',
+    'oven, microwave', 'bear, teddy bear', 'skis, snowboard',
+    'vase, potted plant', 'sandwich, hot dog', 'cake, donut',
+    'bowl, sink', 'apple, orange', 'keyboard, laptop', 'cow, sheep',
+    'remote, cell phone', 'bicycle, motorcycle', 'dining table, bench',
+    'sports ball, frisbee', 'book, laptop', 'cow, horse')
+
+_PLURALS = {
+    'person': 'people',
+    'human being': 'human beings',
+    'someone': 'people',
+    'somebody': 'people',
+    'sheep': 'sheep',
+    'skis': 'skis',
+    'scissors': 'scissors',
+    'shears': 'shears',
+    'knife': 'knives',
+    'mouse': 'mice',
+    'computer mouse': 'computer mice',
+    'aircraft': 'aircraft',
+    'broccoli': 'pieces of broccoli',
+    'furniture': 'pieces of furniture',
+    'food': 'pieces of food',
+    'fruit': 'fruits',
+    'luggage': 'pieces of luggage',
+    'cutlery': 'pieces of cutlery',
+    'tableware': 'pieces of tableware',
+}
+_NO_ARTICLE = {'skis', 'scissors', 'shears', 'broccoli', 'furniture', 'food',
+               'fruit', 'luggage', 'cutlery', 'tableware'}
+_ARE = {'skis', 'scissors', 'shears'}
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A word for things of some categories.
+
+    Attributes:
+        one (str): Singular.
+        many (str): Plural.
+        extension (frozenset[str]): Categories of which a thing may be called
+            so.
+        bare (bool): Takes neither article nor adjective ("someone").
+        rank (int): 0 the category's name, 1 a synonym, 2 a hypernym.
+    """
+    one: str
+    many: str
+    extension: frozenset[str]
+    bare: bool = False
+    rank: int = 0
+
+    @property
+    def a(self) -> str:
+        """With the indefinite article, if it takes one."""
+        if self.bare or self.one in _NO_ARTICLE:
+            return self.one
+        return f'{article(self.one)} {self.one}'
+
+    @property
+    def verb(self) -> str:
+        """'is', or 'are' of scissors."""
+        return 'are' if self.one in _ARE else 'is'
+
+
+def article(words: str) -> str:
+    """'a' or 'an', as the words begin."""
+    first = words.split()[0].lower()
+    if first.startswith(('uni', 'use', 'ute', 'eu', 'one')):
+        return 'a'
+    return 'an' if first[0] in 'aeiou' else 'a'
+
+
+def plural(word: str) -> str:
+    """Plural of an English noun, by rule where it is not in the table."""
+    if word in _PLURALS:
+        return _PLURALS[word]
+    if ' of ' in word:  # pair of skis
+        head, rest = word.split(' of ', 1)
+        return f'{plural(head)} of {rest}'
+    if word.endswith('man') and not word.endswith('human'):
+        return word[:-3] + 'men'
+    if word.endswith(('s', 'x', 'z', 'ch', 'sh')):
+        return word + 'es'
+    if word.endswith('y') and word[-2:-1] not in 'aeiou':
+        return word[:-1] + 'ies'
+    return word + 's'
+
+
+def _split(text: str) -> list[str]:
+    return [x.strip() for x in text.split(',')]
+
+
+def _table() -> dict[str, tuple[Noun, ...]]:
+    shared = {word: frozenset(_split(x)) for word, x in _SHARED.items()}
+    table: dict[str, list[Noun]] = {}
+    for category, text in _NAMES.items():
+        nouns = table.setdefault(category, [])
+        for rank, word in enumerate(_split(text)):
+            bare, word = word.startswith('*'), word.lstrip('*')
+            extension = shared.get(word, frozenset()) | {category}
+            nouns.append(
+                Noun(word, plural(word), extension, bare, min(rank, 1)))
+    for word, extension in shared.items():
+        for category in extension:
+            if all(noun.one != word for noun in table[category]):
+                # 'animal' of a teddy bear only makes it ambiguous
+                if word == 'animal' and category == 'teddy bear' or (
+                        word == 'trunk' and category != 'suitcase') or (
+                            word == 'creature' and category == 'person') or (
+                                word == 'vessel' and category != 'boat') or (
+                                    word == 'striped animal') or (
+                                        word == 'computer'
+                                        and category != 'laptop'):
+                    continue
+                table[category].append(
+                    Noun(word, plural(word), extension, False, 2))
+    return {category: tuple(nouns) for category, nouns in table.items()}
+
+
+NOUNS = _table()
+
+
+def nouns_of(category: str) -> tuple[Noun, ...]:
+    """The nouns for a category; of one that is not COCO's, its own name.
+
+    Args:
+        category (str): Name as in the file.
+
+    Returns:
+        tuple[Noun]: The name itself first.
+
+    Example:
+        >>> from mmrefseg.derived_refs.vocabulary import nouns_of
+        >>> [noun.one for noun in nouns_of('couch')][:3]
+        ['couch', 'sofa', 'settee']
+        >>> nouns_of('traffic_box')[0].many
+        'traffic boxes'
+    """
+    found = NOUNS.get(category)
+    if found is None:
+        word = ' '.join(category.replace('_', ' ').lower().split())
+        found = (Noun(word, plural(word), frozenset({category})), )
+        NOUNS[category] = found
+    return found
+
+
+def _neighbours(sets: Sequence[str]) -> dict[str, set[str]]:
+    table: dict[str, set[str]] = {}
+    for text in sets:
+        members = set(_split(text))
+        for each in members:
+            table.setdefault(each, set()).update(members - {each})
+    return table
+
+
+_NEAR = _neighbours(_CONFUSED)
+_LIKE = _neighbours(_TOO_LIKE)
+
+
+def near_misses(present: Iterable[str]) -> set[str]:
+    """Categories that are like one of some, for sentences that fail."""
+    return {x for each in present for x in _NEAR.get(each, ())}
+
+
+def too_like(category: str, present: Iterable[str]) -> bool:
+    """Whether a person may take something present for this category."""
+    return not _LIKE.get(category, set()).isdisjoint(present)
