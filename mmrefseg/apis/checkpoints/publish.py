@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 
 from mmrefseg.fileio import write_atomically
+from mmrefseg.fileio.packages import PREFIX
 from mmrefseg.fileio.weights import StateDict
 from mmrefseg.registry import MODELS
 from mmrefseg.version import __version__
@@ -91,9 +92,12 @@ def publish_model(checkpoint: str,
         if config is None else load_config(config)[0])
     portable = make_portable(cfg)
     name = name or osp.basename(osp.abspath(out_dir))
-    with scope_of(portable.config):
-        model = MODELS.build(portable.config.model)
-    trained, packaged = drop_packaged_parts(model, content['state_dict'])
+    text = portable.config.pretty_text
+    trained, packaged = content['state_dict'], 0
+    if PREFIX in text:
+        with scope_of(cfg):
+            model = MODELS.build(cfg.model)
+        trained, packaged = drop_packaged_parts(model, trained)
     weights, kept = _shrink(trained, half)
     meta = content.get('meta') or {}
     measured = dict(read_metrics(metrics_file, meta) if metrics_file else {})
@@ -112,7 +116,6 @@ def publish_model(checkpoint: str,
         published=time.strftime('%Y-%m-%d'),
         versions=dict(mmrefseg=__version__, torch=str(torch.__version__)),
         tensors_sha256=tensors_digest(weights))
-    text = portable.config.pretty_text
     header = dict(cfg=text, published=inside)
     if meta.get('dataset_meta') is not None:
         header['dataset_meta'] = dict(meta['dataset_meta'])
