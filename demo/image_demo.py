@@ -62,8 +62,9 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def segment(args: argparse.Namespace) -> PrettyTable:
-    """Run the model and tabulate its results."""
+def segment(args: argparse.Namespace) -> tuple[PrettyTable, list[str]]:
+    """Run the model and tabulate its results; what it is not sure of comes
+    second."""
     images = list_images(args.image)
     inferencer = RefSegInferencer(
         args.model, args.weights, args.device, exif=not args.as_stored)
@@ -91,16 +92,16 @@ def segment(args: argparse.Namespace) -> PrettyTable:
     ])
     table.add_column('picture', [x['files']['picture'] for x in predictions])
     table.align = 'l'
-    return table
+    return table, [x['doubt'] for x in predictions if x['doubt']]
 
 
 def main() -> None:
     args = parse_args()
     try:
-        table = segment(args)
+        table, doubts = segment(args)
     except (OSError, TypeError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
-    print(table)
+    print(table, *doubts, sep='\n')
     print('score: mean probability over the mask. The pictures are in '
           f'{args.out_dir}.')
 

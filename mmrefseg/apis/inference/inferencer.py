@@ -215,6 +215,8 @@ class RefSegInferencer(BaseInferencer):
             - ``box`` (list[int] | None): ``[x0, y0, x1, y1]`` in pixels,
               ``x1`` and ``y1`` just beyond the mask; None if it is empty;
             - ``files`` (dict): what was written: ``picture``, ``mask``;
+            - ``doubt`` (str, optional): a sentence where the model is not
+              sure of what it found;
             - only of a model whose head predicts existence:
               ``existence_score`` (float), how sure it is that the referent
               is in the image, 0 to 1, and ``no_target`` (bool): it is not,

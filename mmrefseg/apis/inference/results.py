@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement
 
 from mmrefseg.structures import referent_probability
 from mmrefseg.visualization.files import sample_name, save_picture, write_file
+from .doubts import find_doubt
 from .image_inputs import ImageInput
 
 
@@ -32,6 +33,12 @@ def describe_prediction(sample: BaseDataElement) -> dict[str, Any]:
         result.update(
             existence_score=meta['existence_score'],
             no_target=meta['pred_no_target'])
+    result['doubt'] = find_doubt(
+        result['text'],
+        score,
+        found=result['box'] is not None,
+        existence=result.get('existence_score'),
+        no_target=result.get('no_target', False))
     return result
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine import fileio
 
-from mmrefseg.fileio.images import find_excess, find_truncation, read_size
+from mmrefseg.fileio.images import (decode_heic, find_excess, find_truncation,
+                                    is_heic, read_size)
 from mmrefseg.fileio.mask_images import choose_pixels, read_mask
 from mmrefseg.fileio.masks import rasterize
 from mmrefseg.registry import TRANSFORMS
@@ -108,7 +109,14 @@ class LoadRefImage(LoadImageFromFile):
                 'the images are, see docs/data.md', self.backend_args)
         fault = find_truncation(content) or find_excess(content)
         image = None
-        if fault is None:
+        if fault is None and is_heic(content):
+            try:
+                return decode_heic(content)
+            except ImportError as error:
+                raise ValueError(f'{name} {error}.') from None
+            except Exception as error:  # decoders raise almost anything
+                fault = f'is not an image that can be read ({error})'
+        elif fault is None:
             fault = 'is not an image that can be read'
             try:
                 image = mmcv.imfrombytes(
