@@ -264,14 +264,19 @@ class BertLanguageEncoder(BaseModule):
                         cache: dict[tuple, Tensor]) -> LanguageFeatures:
         weight = self.bert.embeddings.word_embeddings.weight
         keys = [(text, weight.device, weight.dtype) for text in texts]
+        # Sentences of one length together, and never in autocast: a feature
+        # must not depend on the sentences that happened to come with it (no
+        # padding), nor on whether training or testing asked first.
+        missing: dict[int, dict[tuple, list[int]]] = {}
         for i, (text, key) in enumerate(zip(texts, keys)):
             if key not in cache:
-                # One at a time and never in autocast: a feature must depend
-                # neither on the sentences that happened to come with it nor
-                # on whether training or testing asked first.
-                with torch.autocast(weight.device.type, enabled=False):
-                    encoded = self._encode([self.tokenizer.encode(text, i)])
-                cache[key] = encoded.words[0][encoded.mask[0]]
+                ids = self.tokenizer.encode(text, i)
+                missing.setdefault(len(ids), {})[key] = ids
+        for some in missing.values():
+            with torch.autocast(weight.device.type, enabled=False):
+                encoded = self._encode(list(some.values()))
+            for i, key in enumerate(some):
+                cache[key] = encoded.words[i][encoded.mask[i]]
         rows = [cache[key] for key in keys]
         longest = max(len(row) for row in rows)
         if self.pad_to_max:
