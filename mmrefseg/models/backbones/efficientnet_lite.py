@@ -66,10 +66,16 @@ class _SameConv2d(nn.Conv2d):
             steps = -(-size // stride) - 1
             missing = max(0, steps * stride + kernel - size)
             pads += [missing // 2, missing - missing // 2]
-        if any(pads):
+        # Without a copy of the map where both sides get the same.
+        even = len(set(pads)) == 1
+        if not even:
             x = F.pad(x, pads)
         return F.conv2d(
-            x, self.weight, stride=self.stride, groups=self.groups)
+            x,
+            self.weight,
+            stride=self.stride,
+            padding=pads[0] if even else 0,
+            groups=self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
