@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmengine.registry import init_default_scope
 from photo_scores import Answer, PhotoScores, read_photos
 from prettytable import PrettyTable
 
@@ -52,6 +53,7 @@ def run(inferencer: RefSegInferencer, refs: str, images: str,
         threshold: float, blind: str | None = None,
         most: int | None = None) -> tuple[PhotoScores, dict]:
     """Let a model answer all sentences of a set."""
+    init_default_scope('mmrefseg')
     dataset = JSONLinesRefDataset(
         ann_file=refs, data_prefix=dict(img_path=images),
         pipeline=[dict(type='LoadRefMask')])
