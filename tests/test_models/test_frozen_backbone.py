@@ -128,3 +128,18 @@ def test_a_key_is_part_of_the_name():
     assert calls == [1] * 6
     cache.clear()
     assert len(cache) == 0
+
+
+def test_maps_are_normed_before_fusion(images):
+    """Of the batch in training, of what was seen in evaluation."""
+    backbone = build(frozen=True, norm_cfg=dict(type='BN'))
+    maps = backbone.encode_images(images).maps
+    for x in maps:
+        assert x.mean(dim=(0, 2, 3)).abs().max() < 1e-5
+    maps[0].sum().backward()
+    assert backbone.norms[0].bias.grad.any()
+    plain = build(frozen=True).encode_images(images).maps[0]
+    norm = backbone.norms[0].eval()
+    wanted = norm(plain)
+    torch.testing.assert_close(
+        backbone.eval().encode_images(images).maps[0], wanted)

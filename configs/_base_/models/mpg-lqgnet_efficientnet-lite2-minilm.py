@@ -28,6 +28,7 @@ model = dict(
         in_channels=[48, 120, 352, 384],
         frozen=True,
         cache=True,
+        norm_cfg=norm_cfg,
         with_coords=True,
         fusion=dict(type='BSAM'),
         query_channels=80),

@@ -3,6 +3,8 @@ import hashlib
 from collections.abc import Sequence
 
 import torch
+from mmcv.cnn import build_norm_layer
+from mmengine.model import ModuleList
 from torch import Tensor
 
 from mmrefseg.registry import MODELS
@@ -38,6 +40,9 @@ class LateFusionBackbone(LanguageBackbone):
             frozen backbone, in float16: in memory (True) or in this folder.
             For sets of images that no random transform changes. Defaults to
             False.
+        norm_cfg (dict, optional): Norm of each map before it is fused, such
+            as ``dict(type='BN')``: maps of a frozen backbone differ a
+            hundredfold in scale. Defaults to None.
         with_coords (bool): Whether x and y in -1..1 stand beside the channels
             of each map before it is fused; ``in_channels``
             does not count them, the neck's does. Defaults to False.
@@ -65,6 +70,7 @@ class LateFusionBackbone(LanguageBackbone):
                  query_stages: Sequence[int] | None = None,
                  frozen: bool = False,
                  cache: bool | str = False,
+                 norm_cfg: dict | None = None,
                  with_coords: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -82,6 +88,10 @@ class LateFusionBackbone(LanguageBackbone):
         if frozen:
             self.backbone.requires_grad_(False)
             self.train(self.training)
+        self.norms = None
+        if norm_cfg is not None:
+            self.norms = ModuleList(
+                build_norm_layer(norm_cfg, c)[1] for c in in_channels)
         self._build_language(
             channels=[c + 2 * with_coords for c in in_channels],
             language_channels=language_channels,
@@ -119,6 +129,8 @@ class LateFusionBackbone(LanguageBackbone):
             raise ValueError(
                 f'The backbone gave {len(maps)} maps where in_channels names '
                 f'{len(self.fusions)}: set its out_indices or in_channels.')
+        if self.norms is not None:
+            maps = tuple(norm(x) for norm, x in zip(self.norms, maps))
         if self.with_coords:
             maps = tuple(map(_add_coordinates, maps))
         return ImageFeatures(maps, image_size(images))
