@@ -42,7 +42,7 @@ def main() -> None:
     init_default_scope('mmrefseg')
     dataset = JSONLinesRefDataset(
         ann_file=args.refs, data_prefix=dict(img_path=args.images),
-        pipeline=[dict(type='LoadRefMask')])
+        pipeline=[dict(type='LoadRefImage'), dict(type='LoadRefMask')])
     photos = defaultdict(list)
     for i in range(len(dataset)):
         photos[dataset.get_data_info(i)['img_path']].append(i)

@@ -56,7 +56,7 @@ def run(inferencer: RefSegInferencer, refs: str, images: str,
     init_default_scope('mmrefseg')
     dataset = JSONLinesRefDataset(
         ann_file=refs, data_prefix=dict(img_path=images),
-        pipeline=[dict(type='LoadRefMask')])
+        pipeline=[dict(type='LoadRefImage'), dict(type='LoadRefMask')])
     scores = PhotoScores(threshold)
     encode = decode = 0.
     sentences = photos = 0
