@@ -61,7 +61,7 @@ class AbsentFinder:
         # Nobody calls a thing that is there so.
         nouns = [
             noun for noun in nouns_of(category)
-            if not self.finder.words.members(noun.extension)
+            if not (noun.open or self.finder.words.members(noun.extension))
         ]
         return (category, choose_noun(rng, nouns)) if nouns else None
 

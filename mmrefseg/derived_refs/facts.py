@@ -19,6 +19,9 @@ Group = tuple[int, ...]
 # A landmark smaller than this share of the photo is not seen at once.
 MARK_AREA = 0.003
 _MAX_MARKS = 12
+# From this share of the photo on, a thing alone of its kind is "the food" or
+# "the furniture" whatever else of these lies about.
+_OPEN_AREA = 0.12
 
 # What people hold, wear or have with them.
 CARRIED = frozenset(
@@ -97,6 +100,9 @@ class Words:
         for category in dict.fromkeys(layout.category):
             for noun in nouns_of(category):
                 group = self.members(noun.extension)
+                if noun.open and not (len(group) == 1 and
+                                      layout.area[group[0]] >= _OPEN_AREA):
+                    continue
                 self.groups.setdefault(group, {}).setdefault(
                     category, []).append(noun)
 
@@ -108,14 +114,20 @@ class Words:
                 if x in extension)
         return self._members[extension]
 
-    def nouns(self, group: Group, thing: int) -> list[Noun]:
+    def nouns(self,
+              group: Group,
+              thing: int,
+              open_too: bool = False) -> list[Noun]:
         """The nouns that mean this group and are said of this thing; none
-        where a word for its like means it only in a pinch ("creature")."""
-        return self.groups[group].get(self.layout.category[thing], [])
+        where it only makes the word ambiguous (a teddy bear and "animal").
+        Words such as "food" are among them only if asked for."""
+        found = self.groups[group].get(self.layout.category[thing], [])
+        return [noun for noun in found if open_too or not noun.open]
 
     def any_nouns(self, rng: Random, group: Group) -> list[Noun]:
         """The nouns that mean this group, as said of one of its things."""
-        return rng.choice(list(self.groups[group].values()))
+        found = rng.choice(list(self.groups[group].values()))
+        return [noun for noun in found if not noun.open]
 
 
 class FactFinder:

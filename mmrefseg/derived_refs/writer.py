@@ -169,7 +169,8 @@ def word_fact(rng: Random, finder: FactFinder, fact: Fact) -> str:
     words = finder.words
     nouns = words.any_nouns(rng, fact.group)
     if fact.kind != 'plural':
-        nouns = words.nouns(fact.group, fact.targets[0])
+        nouns = words.nouns(fact.group, fact.targets[0],
+                            fact.kind == 'category')
     noun = choose_noun(rng, nouns)
     mark = None
     if fact.mark:
