@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from random import Random
 
 from .colours import absent_colours
-from .facts import FactFinder, carries, may_have, supports
+from .facts import FactFinder
+from .habits import carries, may_have, supports
 from .phrasing import choose_noun, phrase
 from .vocabulary import near_misses, nouns_of, too_like
 

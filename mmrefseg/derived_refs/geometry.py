@@ -10,6 +10,7 @@ stands for things at unknown places in its box.
 
 import numpy as np
 
+from .habits import supports
 from .layout import Layout
 
 NO, OPEN, YES = 0, 1, 2
@@ -219,7 +220,7 @@ def find_leaders(box: np.ndarray) -> list[tuple[str, int, tuple[int, ...]]]:
 
 # Between two things; lengths in roots of the photo's area.
 RELATION_YES, RELATION_NO, SLOPE_YES, SLOPE_NO = 0.10, 0.04, 0.8, 2.2
-APART = 0.6
+APART, OVERLAP = 0.6, 0.3
 NEXT_GAP, NEXT_FAR = 0.04, 0.15
 CLOSE_RATIO, CLOSE_LEAD = 1.35, 0.05
 CONTACT, CLEAR = 0.4, 0.06
@@ -268,7 +269,11 @@ class Relations:
         half = self._size[:, axis] / 2
         apart = APART * (half[:, None] + half[None])
         truth = np.full(ahead.shape, OPEN)
-        truth[(ahead >= np.maximum(RELATION_YES, apart))
+        # What lies on a table is not left of it, wherever the centres are.
+        size = self._size[:, axis]
+        clear = self._overlap[..., axis] <= OVERLAP * np.minimum(
+            size[:, None], size[None])
+        truth[(ahead >= np.maximum(RELATION_YES, apart)) & clear
               & (aside <= SLOPE_YES * ahead)] = YES
         truth[(ahead <= RELATION_NO) | (aside >= SLOPE_NO * ahead)] = NO
         truth[self.layout.crowd] = OPEN
@@ -285,6 +290,11 @@ class Relations:
         truth = np.full(beside.shape, OPEN)
         truth[(self._gap <= NEXT_GAP) & (beside >= 0.4) & (across <= 0.2)
               & (similar > 1 / 4) & (similar < 4)] = YES
+        # Nobody says that a vase is next to the table it stands on.
+        names = self.layout.category
+        put = np.array([[supports(x, y) or supports(y, x) for y in names]
+                        for x in names], bool).reshape(truth.shape)
+        truth[put] = OPEN
         truth[self._gap >= NEXT_FAR] = NO
         crowds = self.layout.crowd
         truth[crowds] = np.minimum(truth[crowds], OPEN)
@@ -334,28 +344,23 @@ class Relations:
             return self.gap[i][mark]
         return self.apart[i][mark]
 
-    def has(self, i: int, marks: tuple[int, ...]) -> int:
-        """Truth of 'i has one of these with it': within its box and smaller,
-        or none anywhere near."""
-        truth = NO
-        for j in marks:
-            if j == i:
-                continue
-            if self.inside[i][j] >= CONTACT and not self.layout.crowd[
-                    j] and not self.layout.crowd[i] and (
-                        self.layout.area[j] < 0.8 * self.layout.area[i]):
-                truth = YES
-            elif self.gap[i][j] < CLEAR and truth == NO:
-                truth = OPEN
-        return truth
+    def has(self, i: int, j: int) -> int:
+        """Truth of 'i has j with it', by boxes alone: within its box and
+        smaller, or nowhere near."""
+        crowd, area = self.layout.crowd, self.layout.area
+        if self.inside[i][j] >= CONTACT and not crowd[i] and not crowd[
+                j] and area[j] < 0.8 * area[i]:
+            return YES
+        return OPEN if self.gap[i][j] < CLEAR else NO
 
     def on(self, i: int, j: int) -> int:
         """Truth of 'i stands or lies on j', by boxes alone."""
         box = self.layout.square
-        (x0, y0, x1, y1), (u0, v0, u1, v1) = box[i].tolist(), box[j].tolist()
+        (y0, y1), (v0, v1) = box[i, 1::2].tolist(), box[j, 1::2].tolist()
         across = self._overlap[i, j, 0] / self._size[i, 0]
+        # Feet hang below the couch that one sits on.
         if self.gap[i][j] > 0.03 or across < 0.15 or y1 < v0 - 0.03 or (
-                y1 > v1 + 0.05):
+                y0 > v1 - 0.1 * (v1 - v0)):
             return NO
         if self.layout.crowd[i] or self.layout.crowd[j]:
             return OPEN

@@ -12,8 +12,7 @@ import numpy as np
 from mmrefseg.fileio.masks import rasterize
 from ..coco_file import Instances
 from .canvas import Canvas, CanvasObject, soften
-from .photo_changes import (change_colours, fill_around, warp_mask,
-                            zoom_matrix)
+from .photo_changes import change_colours, fill_around, warp_mask, zoom_matrix
 
 # Of its own photo; smaller cut-outs are unsharp, larger ones hide all else.
 _SOURCE_AREA = (0.006, 0.5)
