@@ -17,7 +17,7 @@ NO, OPEN, YES = 0, 1, 2
 
 SIDES = ('left', 'right', 'top', 'bottom')
 # Ahead of the next: by the centre, by the edge.
-MOST_LEAD, MOST_EDGE = 0.08, 0.02
+MOST_LEAD, MOST_EDGE, MOST_FAR = 0.08, 0.02, 0.01
 TWO_LEAD = 0.15
 SIDE_YES, SIDE_NO, SIDE_LEAD, SIDE_BEHIND = 0.42, 0.48, 0.12, 0.27
 ALONE_YES = 0.36
@@ -28,6 +28,8 @@ CENTRE_YES, CENTRE_NO = 0.13, 0.27
 ORDER_GAP, ORDER_EDGE, ORDER_MAX = 0.07, 0.01, 6
 MIDDLE_GAP, MIDDLE_ROW = 0.10, 0.25
 SIZE_RATIO, BOX_RATIO, TWO_SIZE_RATIO = 1.5, 1.2, 1.8
+# What the photo's border or another of its kind may hide is not called small.
+AT_BORDER, HIDDEN = 0.01, 0.3
 ORDINALS = ('second', 'third', 'fourth')
 
 
@@ -74,7 +76,9 @@ def find_places(box: np.ndarray,
         rest = np.arange(n) != i
         lead = low[rest].min() - centre[i]
         edge = near[rest].min() - near[i]
-        if lead >= MOST_LEAD and edge >= MOST_EDGE:
+        # Who stands behind a table, head and all, is not "the bottom one".
+        beyond = np.where(crowd, 1., far)[rest].min() - far[i]
+        if lead >= MOST_LEAD and edge >= MOST_EDGE and beyond >= MOST_FAR:
             found.append((f'most {side}', i))
             others = low[rest]
             if side in SIDES[:2] and lead >= FAR_LEAD and (
@@ -178,7 +182,7 @@ def find_sizes(box: np.ndarray, area: np.ndarray,
             break
         i = int(np.argmax(sign * area))
         rest = np.arange(n) != i
-        if crowd[i]:
+        if crowd[i] or (sign < 0 and _in_part(box, i)):
             continue
         if sign > 0:
             ratio = area[i] / max(area[rest].max(), 1e-9)
@@ -191,6 +195,17 @@ def find_sizes(box: np.ndarray, area: np.ndarray,
             if n == 2 and ratio >= TWO_SIZE_RATIO:
                 found.append((two, i))
     return found
+
+
+def _in_part(box: np.ndarray, i: int) -> bool:
+    """Whether a thing may be larger than it is seen to be."""
+    if (box[i, :2] <= AT_BORDER).any() or (box[i, 2:] >= 1 - AT_BORDER).any():
+        return True
+    rest = np.arange(len(box)) != i
+    low = np.maximum(box[rest, :2], box[i, :2])
+    high = np.minimum(box[rest, 2:], box[i, 2:])
+    shared = np.maximum(high - low, 0).prod(-1)
+    return bool(shared.max() > HIDDEN * (box[i, 2:] - box[i, :2]).prod())
 
 
 def find_leaders(box: np.ndarray) -> list[tuple[str, int, tuple[int, ...]]]:
