@@ -137,7 +137,7 @@ class AbsentFinder:
         if colours is None or found is None:
             return ''
         group, noun = found
-        people = 'person' in {self.layout.category[i] for i in group}
+        people = {self.layout.category[i] for i in group} == {'person'}
         names = absent_colours(colours.of(group), people)
         if not names:
             return ''

@@ -289,11 +289,10 @@ class FactFinder:
     def _colour(self, group: Group) -> list[Fact]:
         if self.colours is None:
             return []
-        names = {self.layout.category[i] for i in group}
+        people = {self.layout.category[i] for i in group} == {'person'}
         return [
-            Fact('colour', ('colour', colour, 'person' in names),
-                 (group[i], ), group) for colour, i in the_coloured(
-                     self.colours.of(group), names == {'person'})
+            Fact('colour', ('colour', colour, people), (group[i], ), group)
+            for colour, i in the_coloured(self.colours.of(group), people)
         ]
 
     def _plural(self, group: Group) -> list[Fact]:
