@@ -83,7 +83,7 @@ class AbsentFinder:
         u = rng.random()
         mark = self._mark(rng)
         if u < 0.3 or (u >= 0.75 and mark is None):
-            return phrase(rng, ('category', ), noun)
+            return phrase(rng, ('category', ), noun, exists=False)
         if u < 0.65:
             side = rng.choice(
                 ('left', 'right', 'left', 'right', 'top', 'bottom'))
@@ -91,13 +91,14 @@ class AbsentFinder:
             place = rng.choice((side, side, f'most {side}', f'half {side}',
                                 f'{far} {side}', f'two {side}', 'centre',
                                 'middle'))
-            return phrase(rng, ('place', place), noun, count=2)
+            return phrase(rng, ('place', place), noun, exists=False)
         if u < 0.75 or mark is None:
             size = rng.choice(('largest', 'smallest', 'larger', 'smaller'))
-            return phrase(rng, ('size', size), noun, count=2)
+            return phrase(rng, ('size', size), noun, exists=False)
         name = rng.choice(('next to', 'left', 'right', 'above', 'below',
                            'closest'))
-        return phrase(rng, ('relation', name), noun, mark=mark[1], count=2)
+        return phrase(
+            rng, ('relation', name), noun, mark=mark[1], exists=False)
 
     def _group(self, rng: Random, singles: bool = False):
         """A group of things that are all well seen, with a noun."""
@@ -129,7 +130,7 @@ class AbsentFinder:
         # Of several, one is still the leftmost of them.
         place = side if len(group) == 1 and rng.random() < 0.7 else (
             f'half {side}')
-        return phrase(rng, ('place', place), noun, count=len(group))
+        return phrase(rng, ('place', place), noun, exists=False)
 
     def _colour(self, rng: Random) -> str:
         colours = self.finder.colours
@@ -142,7 +143,7 @@ class AbsentFinder:
         if not names:
             return ''
         form = ('colour', rng.choice(names), people)
-        return phrase(rng, form, noun, count=len(group))
+        return phrase(rng, form, noun, exists=False)
 
     def _relation(self, rng: Random) -> str:
         found = self._group(rng)
@@ -164,7 +165,7 @@ class AbsentFinder:
                 rng, ('relation', rng.choice(said)),
                 noun,
                 mark=other,
-                count=len(group))
+                exists=False)
         # with something, or next to something, that is not there at all
         missing = self._missing_noun(rng)
         if missing is None:
@@ -173,4 +174,4 @@ class AbsentFinder:
             form: tuple = ('with', 'with')
         else:
             form = ('relation', rng.choice(('next to', 'left', 'right')))
-        return phrase(rng, form, noun, mark=missing[1], count=len(group))
+        return phrase(rng, form, noun, mark=missing[1], exists=False)

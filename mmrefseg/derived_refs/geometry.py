@@ -24,6 +24,7 @@ ALONE_YES = 0.36
 FAR_YES, FAR_EDGE, FAR_LEAD = 0.30, 0.08, 0.20
 HALF_YES, HALF_EDGE, HALF_NO = 0.40, 0.56, 0.56
 CORNER_YES, CORNER_NO, CORNER_LEAD = 0.40, 0.50, 0.06
+IN_CORNER, IN_CORNER_EDGE = 0.27, 0.08
 CENTRE_YES, CENTRE_NO = 0.13, 0.27
 ORDER_GAP, ORDER_EDGE, ORDER_MAX = 0.07, 0.01, 6
 MIDDLE_GAP, MIDDLE_ROW = 0.10, 0.25
@@ -54,8 +55,8 @@ def find_places(box: np.ndarray,
     Returns:
         list[tuple[str, int]]: Places, each with the index of its thing:
         a side ('left'), 'most left', 'far left', 'half left', 'two left' (of
-        two), 'second left' (from the left), 'top left', 'middle' (of three),
-        'centre' (of the photo).
+        two), 'second left' (from the left), 'top left', 'corner top left'
+        (within the corner), 'middle' (of three), 'centre' (of the photo).
     """
     n = len(box)
     found: list[tuple[str, int]] = []
@@ -133,6 +134,9 @@ def _corners(box: np.ndarray, crowd: np.ndarray) -> list[tuple[str, int]]:
             if (away[rest] >= CORNER_NO).all() and (
                     total[rest] >= total[i] + CORNER_LEAD).all():
                 found.append((f'{vertical} {horizontal}', i))
+                if max(x[i], y[i]) <= IN_CORNER and max(
+                        near_x[i], near_y[i]) <= IN_CORNER_EDGE:
+                    found.append((f'corner {vertical} {horizontal}', i))
     return found
 
 

@@ -176,7 +176,7 @@ def word_fact(rng: Random, finder: FactFinder, fact: Fact) -> str:
     if fact.mark:
         of_mark = words.any_nouns(rng, fact.mark)
         mark = choose_noun(rng, [x for x in of_mark if not x.bare] or of_mark)
-    return phrase(rng, fact.form, noun, mark=mark, count=len(fact.group))
+    return phrase(rng, fact.form, noun, mark=mark)
 
 
 def write_refs(instances: Instances,
