@@ -230,7 +230,7 @@ def _sentence(rng: Random, said: NounPhrase, exists: bool) -> str:
     style = rng.random()
     # "in the left half of the photo in this photo" is nothing to say.
     again = '{photo}' in said.words
-    if style < 0.26:
+    if style < 0.22 or (style < 0.26 and not again):
         table = wording.REQUESTS if style < 0.22 else wording.STATEMENTS
         usable = [x for x in table if not (again and '{photo}' in x)]
         return rng.choice(usable).replace('{is}', said.verb).replace(
