@@ -232,7 +232,8 @@ def find_leaders(box: np.ndarray) -> list[tuple[str, int, tuple[int, ...]]]:
             first, rest = order[:count], order[count:]
             if centre[rest].min() - centre[first].max(
             ) >= TWO_LEAD and near[rest].min() - near[first].max(
-            ) >= MOST_EDGE and centre[first].max() <= 0.5:
+            ) >= MOST_EDGE and far[rest].min() - far[first].max(
+            ) >= MOST_FAR and centre[first].max() <= 0.5:
                 found.append((side, count, tuple(int(i) for i in first)))
     return found
 
