@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from random import Random
 
 from .colours import absent_colours
-from .facts import FactFinder, carries, may_have, supports
+from .facts import FactFinder
+from .habits import carries, may_have, supports
 from .phrasing import choose_noun, phrase
 from .vocabulary import near_misses, nouns_of, too_like
 
@@ -61,7 +62,7 @@ class AbsentFinder:
         # Nobody calls a thing that is there so.
         nouns = [
             noun for noun in nouns_of(category)
-            if not self.finder.words.members(noun.extension)
+            if not (noun.open or self.finder.words.members(noun.extension))
         ]
         return (category, choose_noun(rng, nouns)) if nouns else None
 
@@ -82,7 +83,7 @@ class AbsentFinder:
         u = rng.random()
         mark = self._mark(rng)
         if u < 0.3 or (u >= 0.75 and mark is None):
-            return phrase(rng, ('category', ), noun)
+            return phrase(rng, ('category', ), noun, exists=False)
         if u < 0.65:
             side = rng.choice(
                 ('left', 'right', 'left', 'right', 'top', 'bottom'))
@@ -90,13 +91,14 @@ class AbsentFinder:
             place = rng.choice((side, side, f'most {side}', f'half {side}',
                                 f'{far} {side}', f'two {side}', 'centre',
                                 'middle'))
-            return phrase(rng, ('place', place), noun, count=2)
+            return phrase(rng, ('place', place), noun, exists=False)
         if u < 0.75 or mark is None:
             size = rng.choice(('largest', 'smallest', 'larger', 'smaller'))
-            return phrase(rng, ('size', size), noun, count=2)
+            return phrase(rng, ('size', size), noun, exists=False)
         name = rng.choice(('next to', 'left', 'right', 'above', 'below',
                            'closest'))
-        return phrase(rng, ('relation', name), noun, mark=mark[1], count=2)
+        return phrase(
+            rng, ('relation', name), noun, mark=mark[1], exists=False)
 
     def _group(self, rng: Random, singles: bool = False):
         """A group of things that are all well seen, with a noun."""
@@ -128,7 +130,7 @@ class AbsentFinder:
         # Of several, one is still the leftmost of them.
         place = side if len(group) == 1 and rng.random() < 0.7 else (
             f'half {side}')
-        return phrase(rng, ('place', place), noun, count=len(group))
+        return phrase(rng, ('place', place), noun, exists=False)
 
     def _colour(self, rng: Random) -> str:
         colours = self.finder.colours
@@ -136,12 +138,12 @@ class AbsentFinder:
         if colours is None or found is None:
             return ''
         group, noun = found
-        people = 'person' in {self.layout.category[i] for i in group}
+        people = {self.layout.category[i] for i in group} == {'person'}
         names = absent_colours(colours.of(group), people)
         if not names:
             return ''
         form = ('colour', rng.choice(names), people)
-        return phrase(rng, form, noun, count=len(group))
+        return phrase(rng, form, noun, exists=False)
 
     def _relation(self, rng: Random) -> str:
         found = self._group(rng)
@@ -163,7 +165,7 @@ class AbsentFinder:
                 rng, ('relation', rng.choice(said)),
                 noun,
                 mark=other,
-                count=len(group))
+                exists=False)
         # with something, or next to something, that is not there at all
         missing = self._missing_noun(rng)
         if missing is None:
@@ -172,4 +174,4 @@ class AbsentFinder:
             form: tuple = ('with', 'with')
         else:
             form = ('relation', rng.choice(('next to', 'left', 'right')))
-        return phrase(rng, form, noun, mark=missing[1], count=len(group))
+        return phrase(rng, form, noun, mark=missing[1], exists=False)

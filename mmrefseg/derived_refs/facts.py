@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-import numpy as np
-
 from .colours import ColourShares, the_coloured
-from .geometry import (DIRECTIONS, NO, OPEN, YES, Relations, find_leaders,
-                       find_places, find_sizes)
+from .contacts import Contacts
+from .geometry import (CLEAR, DIRECTIONS, NO, OPEN, YES, Relations,
+                       find_leaders, find_places, find_sizes)
+from .habits import GEAR, carries, contact_needed, may_have, rides, supports
 from .layout import Layout
 from .vocabulary import Noun, nouns_of
 
@@ -19,45 +19,9 @@ Group = tuple[int, ...]
 # A landmark smaller than this share of the photo is not seen at once.
 MARK_AREA = 0.003
 _MAX_MARKS = 12
-
-# What people hold, wear or have with them.
-CARRIED = frozenset(
-    ('backpack', 'umbrella', 'handbag', 'tie', 'suitcase', 'frisbee', 'skis',
-     'snowboard', 'sports ball', 'kite', 'baseball bat', 'baseball glove',
-     'skateboard', 'surfboard', 'tennis racket', 'bottle', 'wine glass',
-     'cup', 'fork', 'knife', 'spoon', 'banana', 'apple', 'sandwich',
-     'orange', 'hot dog', 'pizza', 'donut', 'cake', 'laptop', 'remote',
-     'cell phone', 'book', 'scissors', 'teddy bear', 'hair drier',
-     'toothbrush'))
-_SERVED = frozenset(
-    ('bottle', 'wine glass', 'cup', 'fork', 'knife', 'spoon', 'bowl',
-     'banana', 'apple', 'sandwich', 'orange', 'broccoli', 'carrot',
-     'hot dog', 'pizza', 'donut', 'cake', 'laptop', 'mouse', 'remote',
-     'keyboard', 'cell phone', 'book', 'vase', 'scissors', 'teddy bear',
-     'potted plant', 'tv', 'clock', 'handbag', 'backpack', 'suitcase'))
-_SURFACES = frozenset(('dining table', 'bed', 'couch', 'bench', 'chair'))
-_LYING = frozenset(('person', 'cat', 'dog', 'bird', 'teddy bear'))
-_RIDDEN = frozenset(
-    ('bicycle', 'motorcycle', 'horse', 'elephant', 'skateboard', 'surfboard',
-     'snowboard', 'skis'))
-
-
-def supports(thing: str, support: str) -> bool:
-    """Whether one category is commonly put on another."""
-    return support in _SURFACES and thing != support and (
-        thing in _SERVED or (thing in _LYING and support != 'dining table'))
-
-
-def carries(rider: str, vehicle: str) -> bool:
-    """Whether one category commonly rides or stands on another."""
-    return rider == 'person' and vehicle in _RIDDEN
-
-
-def may_have(owner: str, thing: str) -> bool:
-    """Whether one category is said to be 'with' another."""
-    if owner == 'person':
-        return thing in CARRIED
-    return owner in _SURFACES | {'bowl'} and thing in _SERVED
+# From this share of the photo on, a thing alone of its kind is "the food" or
+# "the furniture" whatever else of these lies about.
+_OPEN_AREA = 0.12
 
 
 @dataclass(frozen=True)
@@ -97,6 +61,9 @@ class Words:
         for category in dict.fromkeys(layout.category):
             for noun in nouns_of(category):
                 group = self.members(noun.extension)
+                if noun.open and not (len(group) == 1 and
+                                      layout.area[group[0]] >= _OPEN_AREA):
+                    continue
                 self.groups.setdefault(group, {}).setdefault(
                     category, []).append(noun)
 
@@ -108,14 +75,20 @@ class Words:
                 if x in extension)
         return self._members[extension]
 
-    def nouns(self, group: Group, thing: int) -> list[Noun]:
+    def nouns(self,
+              group: Group,
+              thing: int,
+              open_too: bool = False) -> list[Noun]:
         """The nouns that mean this group and are said of this thing; none
-        where a word for its like means it only in a pinch ("creature")."""
-        return self.groups[group].get(self.layout.category[thing], [])
+        where it only makes the word ambiguous (a teddy bear and "animal").
+        Words such as "food" are among them only if asked for."""
+        found = self.groups[group].get(self.layout.category[thing], [])
+        return [noun for noun in found if open_too or not noun.open]
 
     def any_nouns(self, rng: Random, group: Group) -> list[Noun]:
         """The nouns that mean this group, as said of one of its things."""
-        return rng.choice(list(self.groups[group].values()))
+        found = rng.choice(list(self.groups[group].values()))
+        return [noun for noun in found if not noun.open]
 
 
 class FactFinder:
@@ -133,9 +106,9 @@ class FactFinder:
         ...     for x in (5, 60)]
         >>> photo = make_layout(
         ...     dict(id=1, width=100, height=100), things, {1: 'dog'})
-        >>> facts = FactFinder(photo).find(('place', ))
-        >>> sorted({fact.form[1] for fact in facts if fact.targets == (0, )})
-        ['half left', 'left', 'most left', 'two left']
+        >>> facts = FactFinder(photo).find(('size', 'place'))
+        >>> ('place', 'two left') in [fact.form for fact in facts]
+        True
     """
 
     def __init__(self,
@@ -145,7 +118,7 @@ class FactFinder:
         self.words = Words(layout)
         self.relations = Relations(layout)
         self.colours = colours
-        self._on: dict[tuple[int, int], bool] = {}
+        self.contacts = Contacts(layout)
 
     def find(self, kinds: Iterable[str]) -> list[Fact]:
         """All facts of some kinds whose targets may be targets.
@@ -200,7 +173,7 @@ class FactFinder:
     def marks(self, group: Group) -> list[Group]:
         """Single things outside of a group that a person would see."""
         layout = self.layout
-        found = [
+        found: list[Group] = [
             mark for mark in self.words.groups
             if len(mark) == 1 and mark[0] not in group
             and not layout.crowd[mark[0]] and layout.area[mark[0]] >= MARK_AREA
@@ -217,7 +190,8 @@ class FactFinder:
             names = ('next to', *DIRECTIONS)
             hits = [(name, self.relations.the_one(name, group, j))
                     for name in names]
-            hits.append(('on', self.the_one_on(group, j)))
+            hits.append(self.the_one_on(group, j))
+            hits.append(('under', self.the_one_under(group, j)))
             if len(group) > 1:
                 hits.append(('closest', self.relations.closest(group, j)))
                 hits.append(
@@ -228,9 +202,10 @@ class FactFinder:
             ]
         return found
 
-    def the_one_on(self, group: Group, mark: int) -> int | None:
+    def the_one_on(self, group: Group, mark: int) -> tuple[str, int | None]:
         """The one of a group that stands, lies or rides on a thing, if no
-        other may."""
+        other may, and which of these it does: 'on', 'riding' or 'standing
+        on'."""
         category = self.layout.category
         yes = None
         for i in group:
@@ -242,53 +217,78 @@ class FactFinder:
             elif self.relations.gap[i][mark] < 0.05:
                 truth = OPEN
             if truth == OPEN or (truth == YES and yes is not None):
-                return None
+                return 'on', None
             if truth == YES:
                 yes = i
-        if yes is None or (supports(category[yes], category[mark])
-                           and not self._touches(yes, mark)):
-            return None
-        return yes
+        if yes is None:
+            return 'on', None
+        if carries(category[yes], category[mark]):
+            return 'riding' if rides(
+                category[yes], category[mark]) else 'standing on', yes
+        return 'on', yes if self.contacts.rests_on(yes, mark) else None
 
-    def _touches(self, i: int, j: int) -> bool:
-        """Whether the mask of j goes on below the mask of i."""
-        if (i, j) not in self._on:
-            above, below = self.layout.mask(i), self.layout.mask(j)
-            columns = np.flatnonzero(above.any(0))
-            height = above.shape[0]
-            lowest = height - 1 - above[::-1, columns].argmax(0)
-            step = max(2, round(0.015 * height))
-            under = np.minimum(lowest + step, height - 1)
-            share = below[under, columns].mean() if len(columns) else 0.
-            self._on[i, j] = bool(share >= 0.6)
-        return self._on[i, j]
+    def the_one_under(self, group: Group, mark: int) -> int | None:
+        """The one of a group that a thing rides, if no other may be it."""
+        category = self.layout.category
+        if not any(carries(category[mark], category[i]) for i in group):
+            return None
+        truths = [
+            self.relations.rides(mark, i)
+            if self.relations.gap[i][mark] < CLEAR else NO for i in group
+        ]
+        if OPEN in truths or truths.count(YES) != 1:
+            return None
+        return group[truths.index(YES)]
 
     def _with(self, group: Group) -> list[Fact]:
+        if len(group) < 2:
+            return []
         found = []
         category = self.layout.category
         for mark in self.words.groups:
             if not set(mark).isdisjoint(group):
                 continue
-            if len(group) > 1 and all(
+            if all(
                     may_have(category[i], category[j]) for i in group
                     for j in mark):
-                truths = [self.relations.has(i, mark) for i in group]
-                if truths.count(YES) == 1 and OPEN not in truths:
-                    i = group[truths.index(YES)]
+                truths = [self._has(i, mark) for i in group]
+                for name, truth in (('with', YES), ('without', NO)):
+                    if truths.count(truth) != 1 or OPEN in truths:
+                        continue
+                    i = group[truths.index(truth)]
+                    if truth == YES or self._plainly_without(i, group, mark):
+                        found.append(
+                            Fact('with', ('with', name), (i, ), group, mark))
+            if len(mark) > 1:
+                beside = self._beside_any(group, mark)
+                if beside is not None:
                     found.append(
-                        Fact('with', ('with', 'with'), (i, ), group, mark))
-                if truths.count(NO) == 1 and OPEN not in truths and (
-                        not self.layout.crowd[list(group)].any()):
-                    i = group[truths.index(NO)]
-                    found.append(
-                        Fact('with', ('with', 'without'), (i, ), group, mark))
-            if len(mark) > 1 and len(group) > 1:
-                i = self._beside_any(group, mark)
-                if i is not None:
-                    found.append(
-                        Fact('with', ('with', 'next to a'), (i, ), group,
+                        Fact('with', ('with', 'next to a'), (beside, ), group,
                              mark))
         return found
+
+    def _has(self, i: int, marks: Group) -> int:
+        """Truth of 'i has one of these with it', by boxes and masks."""
+        category = self.layout.category
+        truth = NO
+        for j in marks:
+            near = self.relations.has(i, j)
+            if near == YES and self.contacts.around(i, j) < contact_needed(
+                    category[i], category[j]):
+                near = OPEN
+            truth = max(truth, near)
+        return truth
+
+    def _plainly_without(self, i: int, group: Group, marks: Group) -> bool:
+        """Whether one would see and annotate these if i had any: people's
+        gear, and i is no smaller than those that have it."""
+        layout = self.layout
+        if layout.crowd[list(group)].any() or any(
+                layout.category[k] != 'person' for k in group) or any(
+                    layout.category[j] not in GEAR for j in marks):
+            return False
+        return bool(2 * layout.area[i] >= min(layout.area[k] for k in group
+                                              if k != i))
 
     def _beside_any(self, group: Group, mark: Group) -> int | None:
         table = self.relations.tables['next to']
@@ -306,11 +306,10 @@ class FactFinder:
     def _colour(self, group: Group) -> list[Fact]:
         if self.colours is None:
             return []
-        names = {self.layout.category[i] for i in group}
+        people = {self.layout.category[i] for i in group} == {'person'}
         return [
-            Fact('colour', ('colour', colour, 'person' in names),
-                 (group[i], ), group) for colour, i in the_coloured(
-                     self.colours.of(group), names == {'person'})
+            Fact('colour', ('colour', colour, people), (group[i], ), group)
+            for colour, i in the_coloured(self.colours.of(group), people)
         ]
 
     def _plural(self, group: Group) -> list[Fact]:

@@ -10,23 +10,27 @@ stands for things at unknown places in its box.
 
 import numpy as np
 
+from .habits import supports
 from .layout import Layout
 
 NO, OPEN, YES = 0, 1, 2
 
 SIDES = ('left', 'right', 'top', 'bottom')
 # Ahead of the next: by the centre, by the edge.
-MOST_LEAD, MOST_EDGE = 0.08, 0.02
+MOST_LEAD, MOST_EDGE, MOST_FAR = 0.08, 0.02, 0.01
 TWO_LEAD = 0.15
 SIDE_YES, SIDE_NO, SIDE_LEAD, SIDE_BEHIND = 0.42, 0.48, 0.12, 0.27
 ALONE_YES = 0.36
 FAR_YES, FAR_EDGE, FAR_LEAD = 0.30, 0.08, 0.20
 HALF_YES, HALF_EDGE, HALF_NO = 0.40, 0.56, 0.56
 CORNER_YES, CORNER_NO, CORNER_LEAD = 0.40, 0.50, 0.06
+IN_CORNER, IN_CORNER_EDGE = 0.27, 0.08
 CENTRE_YES, CENTRE_NO = 0.13, 0.27
 ORDER_GAP, ORDER_EDGE, ORDER_MAX = 0.07, 0.01, 6
 MIDDLE_GAP, MIDDLE_ROW = 0.10, 0.25
 SIZE_RATIO, BOX_RATIO, TWO_SIZE_RATIO = 1.5, 1.2, 1.8
+# What the photo's border or another of its kind may hide is not called small.
+AT_BORDER, HIDDEN = 0.01, 0.3
 ORDINALS = ('second', 'third', 'fourth')
 
 
@@ -51,8 +55,8 @@ def find_places(box: np.ndarray,
     Returns:
         list[tuple[str, int]]: Places, each with the index of its thing:
         a side ('left'), 'most left', 'far left', 'half left', 'two left' (of
-        two), 'second left' (from the left), 'top left', 'middle' (of three),
-        'centre' (of the photo).
+        two), 'second left' (from the left), 'top left', 'corner top left'
+        (within the corner), 'middle' (of three), 'centre' (of the photo).
     """
     n = len(box)
     found: list[tuple[str, int]] = []
@@ -73,7 +77,9 @@ def find_places(box: np.ndarray,
         rest = np.arange(n) != i
         lead = low[rest].min() - centre[i]
         edge = near[rest].min() - near[i]
-        if lead >= MOST_LEAD and edge >= MOST_EDGE:
+        # Who stands behind a table, head and all, is not "the bottom one".
+        beyond = np.where(crowd, 1., far)[rest].min() - far[i]
+        if lead >= MOST_LEAD and edge >= MOST_EDGE and beyond >= MOST_FAR:
             found.append((f'most {side}', i))
             others = low[rest]
             if side in SIDES[:2] and lead >= FAR_LEAD and (
@@ -128,6 +134,9 @@ def _corners(box: np.ndarray, crowd: np.ndarray) -> list[tuple[str, int]]:
             if (away[rest] >= CORNER_NO).all() and (
                     total[rest] >= total[i] + CORNER_LEAD).all():
                 found.append((f'{vertical} {horizontal}', i))
+                if max(x[i], y[i]) <= IN_CORNER and max(
+                        near_x[i], near_y[i]) <= IN_CORNER_EDGE:
+                    found.append((f'corner {vertical} {horizontal}', i))
     return found
 
 
@@ -177,7 +186,7 @@ def find_sizes(box: np.ndarray, area: np.ndarray,
             break
         i = int(np.argmax(sign * area))
         rest = np.arange(n) != i
-        if crowd[i]:
+        if crowd[i] or (sign < 0 and _in_part(box, i)):
             continue
         if sign > 0:
             ratio = area[i] / max(area[rest].max(), 1e-9)
@@ -190,6 +199,17 @@ def find_sizes(box: np.ndarray, area: np.ndarray,
             if n == 2 and ratio >= TWO_SIZE_RATIO:
                 found.append((two, i))
     return found
+
+
+def _in_part(box: np.ndarray, i: int) -> bool:
+    """Whether a thing may be larger than it is seen to be."""
+    if (box[i, :2] <= AT_BORDER).any() or (box[i, 2:] >= 1 - AT_BORDER).any():
+        return True
+    rest = np.arange(len(box)) != i
+    low = np.maximum(box[rest, :2], box[i, :2])
+    high = np.minimum(box[rest, 2:], box[i, 2:])
+    shared = np.maximum(high - low, 0).prod(-1)
+    return bool(shared.max() > HIDDEN * (box[i, 2:] - box[i, :2]).prod())
 
 
 def find_leaders(box: np.ndarray) -> list[tuple[str, int, tuple[int, ...]]]:
@@ -212,14 +232,15 @@ def find_leaders(box: np.ndarray) -> list[tuple[str, int, tuple[int, ...]]]:
             first, rest = order[:count], order[count:]
             if centre[rest].min() - centre[first].max(
             ) >= TWO_LEAD and near[rest].min() - near[first].max(
-            ) >= MOST_EDGE and centre[first].max() <= 0.5:
+            ) >= MOST_EDGE and far[rest].min() - far[first].max(
+            ) >= MOST_FAR and centre[first].max() <= 0.5:
                 found.append((side, count, tuple(int(i) for i in first)))
     return found
 
 
 # Between two things; lengths in roots of the photo's area.
 RELATION_YES, RELATION_NO, SLOPE_YES, SLOPE_NO = 0.10, 0.04, 0.8, 2.2
-APART = 0.6
+APART, OVERLAP = 0.6, 0.3
 NEXT_GAP, NEXT_FAR = 0.04, 0.15
 CLOSE_RATIO, CLOSE_LEAD = 1.35, 0.05
 CONTACT, CLEAR = 0.4, 0.06
@@ -268,7 +289,11 @@ class Relations:
         half = self._size[:, axis] / 2
         apart = APART * (half[:, None] + half[None])
         truth = np.full(ahead.shape, OPEN)
-        truth[(ahead >= np.maximum(RELATION_YES, apart))
+        # What lies on a table is not left of it, wherever the centres are.
+        size = self._size[:, axis]
+        clear = self._overlap[..., axis] <= OVERLAP * np.minimum(
+            size[:, None], size[None])
+        truth[(ahead >= np.maximum(RELATION_YES, apart)) & clear
               & (aside <= SLOPE_YES * ahead)] = YES
         truth[(ahead <= RELATION_NO) | (aside >= SLOPE_NO * ahead)] = NO
         truth[self.layout.crowd] = OPEN
@@ -285,6 +310,11 @@ class Relations:
         truth = np.full(beside.shape, OPEN)
         truth[(self._gap <= NEXT_GAP) & (beside >= 0.4) & (across <= 0.2)
               & (similar > 1 / 4) & (similar < 4)] = YES
+        # Nobody says that a vase is next to the table it stands on.
+        names = self.layout.category
+        put = np.array([[supports(x, y) or supports(y, x) for y in names]
+                        for x in names], bool).reshape(truth.shape)
+        truth[put] = OPEN
         truth[self._gap >= NEXT_FAR] = NO
         crowds = self.layout.crowd
         truth[crowds] = np.minimum(truth[crowds], OPEN)
@@ -334,28 +364,23 @@ class Relations:
             return self.gap[i][mark]
         return self.apart[i][mark]
 
-    def has(self, i: int, marks: tuple[int, ...]) -> int:
-        """Truth of 'i has one of these with it': within its box and smaller,
-        or none anywhere near."""
-        truth = NO
-        for j in marks:
-            if j == i:
-                continue
-            if self.inside[i][j] >= CONTACT and not self.layout.crowd[
-                    j] and not self.layout.crowd[i] and (
-                        self.layout.area[j] < 0.8 * self.layout.area[i]):
-                truth = YES
-            elif self.gap[i][j] < CLEAR and truth == NO:
-                truth = OPEN
-        return truth
+    def has(self, i: int, j: int) -> int:
+        """Truth of 'i has j with it', by boxes alone: within its box and
+        smaller, or nowhere near."""
+        crowd, area = self.layout.crowd, self.layout.area
+        if self.inside[i][j] >= CONTACT and not crowd[i] and not crowd[
+                j] and area[j] < 0.8 * area[i]:
+            return YES
+        return OPEN if self.gap[i][j] < CLEAR else NO
 
     def on(self, i: int, j: int) -> int:
         """Truth of 'i stands or lies on j', by boxes alone."""
         box = self.layout.square
-        (x0, y0, x1, y1), (u0, v0, u1, v1) = box[i].tolist(), box[j].tolist()
+        (y0, y1), (v0, v1) = box[i, 1::2].tolist(), box[j, 1::2].tolist()
         across = self._overlap[i, j, 0] / self._size[i, 0]
+        # Feet hang below the couch that one sits on.
         if self.gap[i][j] > 0.03 or across < 0.15 or y1 < v0 - 0.03 or (
-                y1 > v1 + 0.05):
+                y0 > v1 - 0.1 * (v1 - v0)):
             return NO
         if self.layout.crowd[i] or self.layout.crowd[j]:
             return OPEN

@@ -89,7 +89,7 @@ def make_layout(image: Mapping[str, Any],
     box = np.clip(box / np.array([width, height] * 2), 0, 1)
     area = np.asarray(areas, dtype=np.float64) / (width * height)
     crowd = np.array([bool(x.get('iscrowd', 0)) for x in annotations], bool)
-    kept = np.flatnonzero((area >= ignore_below) | crowd)
+    kept = np.flatnonzero((area >= ignore_below) | crowd).tolist()
     return Layout(
         image_id=image['id'],
         width=width,

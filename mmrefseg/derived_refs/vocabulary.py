@@ -13,36 +13,36 @@ from dataclasses import dataclass
 # Of each category the words that mean it, the name first. '*' marks a word
 # without article and adjective ("someone").
 _NAMES: dict[str, str] = {
-    'person': 'person, human, individual, figure, human being, *someone, '
+    'person': 'person, human, individual, human being, figure, *someone, '
               '*somebody',
-    'bicycle': 'bicycle, bike, pushbike, cycle',
+    'bicycle': 'bicycle, bike, pushbike, cycle, pedal bike',
     'car': 'car, automobile, auto',
-    'motorcycle': 'motorcycle, motorbike, motor bike',
-    'airplane': 'airplane, plane, aircraft, aeroplane, jet',
-    'bus': 'bus, coach',
-    'train': 'train, railway train',
-    'truck': 'truck, lorry',
-    'boat': 'boat, vessel',
+    'motorcycle': 'motorcycle, motorbike, motor bike, motor cycle',
+    'airplane': 'airplane, plane, aircraft, aeroplane',
+    'bus': 'bus, passenger bus',
+    'train': 'train, railway train, rail vehicle',
+    'truck': 'truck',
+    'boat': 'boat, vessel, watercraft',
     'traffic light': 'traffic light, traffic signal, stoplight, stop light',
     'fire hydrant': 'fire hydrant, hydrant, fireplug',
-    'stop sign': 'stop sign, stop-sign, red octagonal sign',
+    'stop sign': 'stop sign, stop-sign, stopsign',
     'parking meter': 'parking meter, meter',
-    'bench': 'bench, park bench',
-    'bird': 'bird',
+    'bench': 'bench',
+    'bird': 'bird, feathered animal, winged animal',
     'cat': 'cat, kitty, feline',
     'dog': 'dog, canine, doggy',
-    'horse': 'horse',
-    'sheep': 'sheep',
+    'horse': 'horse, equine',
+    'sheep': 'sheep, woolly animal',
     'cow': 'cow, bovine',
     'elephant': 'elephant',
     'bear': 'bear',
     'zebra': 'zebra, striped animal',
     'giraffe': 'giraffe, long-necked animal',
     'backpack': 'backpack, rucksack, knapsack, back pack',
-    'umbrella': 'umbrella, parasol',
+    'umbrella': 'umbrella',
     'handbag': 'handbag, purse, hand bag',
     'tie': 'tie, necktie',
-    'suitcase': 'suitcase, trunk, travel case',
+    'suitcase': 'suitcase, travel case, suit case',
     'frisbee': 'frisbee, flying disc, frisbee disc',
     'skis': 'skis, pair of skis',
     'snowboard': 'snowboard, snow board',
@@ -53,13 +53,13 @@ _NAMES: dict[str, str] = {
     'skateboard': 'skateboard, skate board',
     'surfboard': 'surfboard, surf board',
     'tennis racket': 'tennis racket, racket, racquet, tennis racquet',
-    'bottle': 'bottle, flask',
-    'wine glass': 'wine glass, wineglass, stemmed glass, goblet',
-    'cup': 'cup, mug, beaker',
+    'bottle': 'bottle',
+    'wine glass': 'wine glass, wineglass, stemmed glass, glass',
+    'cup': 'cup, drinking cup',
     'fork': 'fork',
     'knife': 'knife',
     'spoon': 'spoon',
-    'bowl': 'bowl, basin',
+    'bowl': 'bowl',
     'banana': 'banana',
     'apple': 'apple',
     'sandwich': 'sandwich',
@@ -72,108 +72,114 @@ _NAMES: dict[str, str] = {
     'cake': 'cake',
     'chair': 'chair',
     'couch': 'couch, sofa, settee',
-    'potted plant': 'potted plant, plant, houseplant, house plant, pot plant',
+    'potted plant': 'potted plant, plant, plant in a pot',
     'bed': 'bed',
     'dining table': 'dining table, table',
-    'toilet': 'toilet, lavatory, toilet bowl',
-    'tv': 'tv, television, tv set, television set, telly',
+    'toilet': 'toilet, lavatory, loo',
+    'tv': 'tv, television, screen',
     'laptop': 'laptop, notebook computer, laptop computer',
     'mouse': 'mouse, computer mouse',
-    'remote': 'remote, remote control, tv remote, controller',
+    'remote': 'remote, remote control, controller, remote controller',
     'keyboard': 'keyboard, computer keyboard',
-    'cell phone': 'cell phone, phone, mobile, smartphone, mobile phone, '
-                  'cellphone, cellular phone',
+    'cell phone': 'cell phone, phone, mobile, mobile phone, cellphone, '
+                  'cellular phone',
     'microwave': 'microwave, microwave oven',
     'oven': 'oven, stove, cooker',
     'toaster': 'toaster',
-    'sink': 'sink, washbasin, wash basin',
+    'sink': 'sink, basin',
     'refrigerator': 'refrigerator, fridge',
     'book': 'book',
     'clock': 'clock, timepiece',
     'vase': 'vase',
-    'scissors': 'scissors, pair of scissors, shears',
-    'teddy bear': 'teddy bear, teddy, stuffed bear, plush bear',
+    'scissors': 'scissors, pair of scissors',
+    'teddy bear': 'teddy bear, teddy, stuffed animal, plush toy, cuddly toy',
     'hair drier': 'hair drier, hair dryer, blow dryer, hairdryer',
     'toothbrush': 'toothbrush, tooth brush',
 }
-_ANIMALS = ('bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, '
-            'giraffe')
+_FOUR_LEGGED = 'cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe'
+_MOTOR = 'car, motorcycle, bus, truck'
 _FRUIT = 'banana, apple, orange'
 _FOOD = (f'{_FRUIT}, sandwich, broccoli, carrot, hot dog, pizza, donut, cake')
-_MOTOR = 'car, motorcycle, bus, truck'
+_SEATS = 'chair, couch, bench'
 # Words that mean several categories: hypernyms, and names that two share.
 _SHARED: dict[str, str] = {
-    'animal': f'{_ANIMALS}, teddy bear',
-    'creature': f'{_ANIMALS}, teddy bear, person',
+    'animal': f'bird, {_FOUR_LEGGED}, teddy bear',
+    'four-legged animal': f'{_FOUR_LEGGED}, teddy bear',
+    'farm animal': 'horse, sheep, cow, dog, bird',
+    'wild animal': 'elephant, bear, zebra, giraffe, bird',
     'pet': 'cat, dog, bird',
+    'equine': 'horse, zebra',
+    'striped animal': 'zebra, cat',
     'vehicle': f'bicycle, {_MOTOR}, airplane, train, boat',
     'motor vehicle': f'{_MOTOR}, airplane, train, boat',
+    'road vehicle': f'bicycle, {_MOTOR}',
     'bike': 'bicycle, motorcycle',
     'cycle': 'bicycle, motorcycle',
     'two-wheeler': 'bicycle, motorcycle',
-    'road vehicle': f'bicycle, {_MOTOR}',
     'vessel': 'boat, vase, bowl, bottle, cup, wine glass',
-    'ship': 'boat',
-    'sign': 'stop sign',
-    'street sign': 'stop sign',
-    'meter': 'parking meter',
-    'furniture': 'chair, couch, bench, bed, dining table',
-    'piece of furniture': 'chair, couch, bench, bed, dining table',
-    'seat': 'chair, couch, bench, toilet',
+    'seat': f'{_SEATS}, toilet',
+    'bag': 'backpack, handbag, suitcase',
+    'luggage': 'backpack, handbag, suitcase',
+    'piece of luggage': 'backpack, handbag, suitcase',
+    'glass': 'wine glass, cup',
+    'drinking vessel': 'wine glass, cup, bottle',
+    'cutlery': 'fork, knife, spoon',
+    'piece of cutlery': 'fork, knife, spoon',
+    'bear': 'bear, teddy bear',
+    'screen': 'tv, laptop, cell phone',
+    'monitor': 'tv, laptop',
+    'display': 'tv, laptop, cell phone',
+    'computer': 'laptop, tv, keyboard, mouse',
+    'oven': 'oven, microwave',
+    'basin': 'bowl, sink',
+    'board': 'skateboard, surfboard, snowboard',
+    'disc': 'frisbee',
+    'dryer': 'hair drier',
+    'piece of sports equipment':
+    'frisbee, skis, snowboard, sports ball, baseball bat, baseball glove, '
+    'skateboard, surfboard, tennis racket',
     'food': _FOOD,
     'fruit': _FRUIT,
     'piece of fruit': _FRUIT,
     'vegetable': 'broccoli, carrot',
     'snack': 'sandwich, hot dog, pizza, donut, cake',
     'dessert': 'donut, cake',
-    'bag': 'backpack, handbag, suitcase',
-    'piece of luggage': 'backpack, handbag, suitcase',
-    'luggage': 'backpack, handbag, suitcase',
-    'glass': 'wine glass, cup',
-    'drinking glass': 'wine glass, cup',
-    'bear': 'bear, teddy bear',
-    'toy': 'teddy bear, kite, frisbee, sports ball',
-    'toy animal': 'teddy bear',
-    'stuffed animal': 'teddy bear',
-    'screen': 'tv, laptop, cell phone',
-    'monitor': 'tv, laptop',
-    'display': 'tv, laptop, cell phone',
-    'computer': 'laptop, tv, keyboard, mouse',
-    'electronic device': 'tv, laptop, mouse, remote, keyboard, cell phone, '
-                         'microwave, toaster, oven, refrigerator, clock, '
-                         'hair drier',
+    'furniture': f'{_SEATS}, bed, dining table',
+    'piece of furniture': f'{_SEATS}, bed, dining table',
     'appliance': 'microwave, oven, toaster, refrigerator, hair drier',
     'kitchen appliance': 'microwave, oven, toaster, refrigerator',
-    'oven': 'oven, microwave',
-    'basin': 'bowl, sink',
-    'container': 'bottle, wine glass, cup, bowl, vase',
-    'utensil': 'fork, knife, spoon, scissors',
-    'piece of cutlery': 'fork, knife, spoon',
-    'cutlery': 'fork, knife, spoon',
-    'tableware': 'fork, knife, spoon, bowl, cup, wine glass, bottle',
-    'ball': 'sports ball',
-    'bat': 'baseball bat',
-    'board': 'skateboard, surfboard, snowboard',
-    'disc': 'frisbee',
-    'racket': 'tennis racket',
-    'plant': 'potted plant',
-    'flower pot': 'potted plant, vase',
-    'table': 'dining table',
-    'desk': 'dining table',
-    'trunk': 'suitcase, truck, car',
-    'controller': 'remote',
-    'remote': 'remote',
-    'brush': 'toothbrush',
-    'light': 'traffic light',
-    'dryer': 'hair drier',
-    'striped animal': 'zebra, cat',
-    'glove': 'baseball glove',
-    'flask': 'bottle',
-    'coach': 'bus, train',
-    'piece of sports equipment':
-    'frisbee, skis, snowboard, sports ball, baseball bat, baseball glove, '
-    'skateboard, surfboard, tennis racket',
+    'electronic device': 'tv, laptop, mouse, remote, keyboard, cell phone',
 }
+# Of some categories these only make a word ambiguous; nobody says it so.
+_SAID_OF: dict[str, str] = {
+    'animal': f'bird, {_FOUR_LEGGED}',
+    'four-legged animal': _FOUR_LEGGED,
+    'farm animal': 'sheep, cow',
+    'wild animal': 'elephant, bear, zebra, giraffe',
+    'pet': 'cat, dog',
+    'equine': 'horse',
+    'striped animal': 'zebra',
+    'motor vehicle': _MOTOR,
+    'cycle': 'bicycle',
+    'vessel': 'boat',
+    'seat': _SEATS,
+    'bag': 'backpack, handbag',
+    'glass': 'wine glass',
+    'drinking vessel': 'wine glass, cup',
+    'bear': 'bear',
+    'screen': 'tv',
+    'monitor': 'tv',
+    'display': 'tv',
+    'computer': 'laptop',
+    'oven': 'oven',
+    'basin': 'sink',
+}
+# Words for much that is not annotated: plates are tableware too, and
+# cupboards furniture.
+_OPEN = frozenset(
+    ('food', 'fruit', 'piece of fruit', 'vegetable', 'snack', 'dessert',
+     'furniture', 'piece of furniture', 'appliance', 'kitchen appliance',
+     'electronic device'))
 # Words of another category that must not be taken for this one's in what
 # the photo may lack: a "glass" may well be a bottle to someone.
 _CONFUSED: tuple[str, ...] = (
@@ -200,32 +206,27 @@ _TOO_LIKE: tuple[str, ...] = (
     'vase, potted plant', 'sandwich, hot dog', 'cake, donut',
     'bowl, sink', 'apple, orange', 'keyboard, laptop', 'cow, sheep',
     'remote, cell phone', 'bicycle, motorcycle', 'dining table, bench',
-    'sports ball, frisbee', 'book, laptop', 'cow, horse')
+    'sports ball, frisbee', 'book, laptop', 'cow, horse, sheep, dog',
+    'knife, spoon, fork', 'train, bus', 'sports ball, apple, orange',
+    'oven, toaster', 'dog, bear', 'mouse, remote', 'kite, bird, airplane',
+    'cake, pizza', 'sink, toilet', 'surfboard, boat', 'zebra, horse',
+    'couch, dining table, chair', 'tv, microwave')
 
 _PLURALS = {
     'person': 'people',
-    'human being': 'human beings',
     'someone': 'people',
     'somebody': 'people',
     'sheep': 'sheep',
-    'skis': 'skis',
-    'scissors': 'scissors',
-    'shears': 'shears',
     'knife': 'knives',
     'mouse': 'mice',
     'computer mouse': 'computer mice',
     'aircraft': 'aircraft',
-    'broccoli': 'pieces of broccoli',
-    'furniture': 'pieces of furniture',
-    'food': 'pieces of food',
-    'fruit': 'fruits',
-    'luggage': 'pieces of luggage',
-    'cutlery': 'pieces of cutlery',
-    'tableware': 'pieces of tableware',
+    'watercraft': 'watercraft',
 }
-_NO_ARTICLE = {'skis', 'scissors', 'shears', 'broccoli', 'furniture', 'food',
-               'fruit', 'luggage', 'cutlery', 'tableware'}
-_ARE = {'skis', 'scissors', 'shears'}
+# Not counted: no article, no number, no ordinal, no superlative.
+_MASS = frozenset(
+    ('broccoli', 'furniture', 'food', 'fruit', 'luggage', 'cutlery'))
+_PAIRED = frozenset(('skis', 'scissors'))
 
 
 @dataclass(frozen=True)
@@ -249,14 +250,29 @@ class Noun:
     @property
     def a(self) -> str:
         """With the indefinite article, if it takes one."""
-        if self.bare or self.one in _NO_ARTICLE:
-            return self.one
-        return f'{article(self.one)} {self.one}'
+        return self.one if self.bare or not self.counted else (
+            f'{article(self.one)} {self.one}')
+
+    @property
+    def counted(self) -> bool:
+        """Whether there are one, two, three of it: not of food, scissors."""
+        return self.one not in _MASS and self.one not in _PAIRED
+
+    @property
+    def open(self) -> bool:
+        """Whether it means much that has no category, so that it is said
+        only of what nobody can miss."""
+        return self.one in _OPEN
 
     @property
     def verb(self) -> str:
         """'is', or 'are' of scissors."""
-        return 'are' if self.one in _ARE else 'is'
+        return 'are' if self.one in _PAIRED else 'is'
+
+    @property
+    def verb_many(self) -> str:
+        """'are', or 'is' of food."""
+        return 'is' if self.one in _MASS else 'are'
 
 
 def article(words: str) -> str:
@@ -271,9 +287,12 @@ def plural(word: str) -> str:
     """Plural of an English noun, by rule where it is not in the table."""
     if word in _PLURALS:
         return _PLURALS[word]
-    if ' of ' in word:  # pair of skis
-        head, rest = word.split(' of ', 1)
-        return f'{plural(head)} of {rest}'
+    if word in _MASS or word in _PAIRED:
+        return word
+    for inner in (' of ', ' in '):  # pair of skis, plant in a pot
+        if inner in word:
+            head, rest = word.split(inner, 1)
+            return f'{plural(head)}{inner}{rest}'
     if word.endswith('man') and not word.endswith('human'):
         return word[:-3] + 'men'
     if word.endswith(('s', 'x', 'z', 'ch', 'sh')):
@@ -298,17 +317,10 @@ def _table() -> dict[str, tuple[Noun, ...]]:
             nouns.append(
                 Noun(word, plural(word), extension, bare, min(rank, 1)))
     for word, extension in shared.items():
-        for category in extension:
+        said = _split(_SAID_OF[word]) if word in _SAID_OF else sorted(
+            extension)
+        for category in said:
             if all(noun.one != word for noun in table[category]):
-                # 'animal' of a teddy bear only makes it ambiguous
-                if word == 'animal' and category == 'teddy bear' or (
-                        word == 'trunk' and category != 'suitcase') or (
-                            word == 'creature' and category == 'person') or (
-                                word == 'vessel' and category != 'boat') or (
-                                    word == 'striped animal') or (
-                                        word == 'computer'
-                                        and category != 'laptop'):
-                    continue
                 table[category].append(
                     Noun(word, plural(word), extension, False, 2))
     return {category: tuple(nouns) for category, nouns in table.items()}

@@ -169,13 +169,14 @@ def word_fact(rng: Random, finder: FactFinder, fact: Fact) -> str:
     words = finder.words
     nouns = words.any_nouns(rng, fact.group)
     if fact.kind != 'plural':
-        nouns = words.nouns(fact.group, fact.targets[0])
+        nouns = words.nouns(fact.group, fact.targets[0],
+                            fact.kind == 'category')
     noun = choose_noun(rng, nouns)
     mark = None
     if fact.mark:
         of_mark = words.any_nouns(rng, fact.mark)
         mark = choose_noun(rng, [x for x in of_mark if not x.bare] or of_mark)
-    return phrase(rng, fact.form, noun, mark=mark, count=len(fact.group))
+    return phrase(rng, fact.form, noun, mark=mark)
 
 
 def write_refs(instances: Instances,

@@ -18,7 +18,7 @@ def change_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Returns:
         np.ndarray: The same shape and type.
     """
-    pixels = image.astype(np.float32)
+    pixels: np.ndarray = image.astype(np.float32)
     pixels *= rng.uniform(0.7, 1.3)
     mean = float(pixels.mean())
     pixels = (pixels - mean) * rng.uniform(0.7, 1.3) + mean
