@@ -30,7 +30,7 @@ model = dict(
         cache=True,
         norm_cfg=norm_cfg,
         with_coords=True,
-        fusion=dict(type='BSAM'),
+        fusion=dict(type='BSAM', product=True),
         query_channels=80),
     neck=dict(
         type='ReferringPixelDecoder',

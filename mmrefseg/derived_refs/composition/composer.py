@@ -42,7 +42,7 @@ class ComposeOptions:
     """
     size: int = 480
     max_pasted: int = 4
-    zoom: tuple[float, float] = (0.6, 1.6)
+    zoom: tuple[float, float] = (0.9, 1.7)
     paste: bool = True
     flip: bool = True
     colour: bool = True

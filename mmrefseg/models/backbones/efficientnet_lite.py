@@ -118,9 +118,10 @@ class EfficientNetLite(BaseModule):
     stride the last map is given out, 2 (index 0) to 32 (index 4). Index 5 is
     what the classifier of ImageNet says at each place of the last map, in the
     language of a sentence encoder: ``sum_c p_c e_c`` over the 1,000 classes,
-    ``p`` their probabilities there and ``e_c`` the sentence vector of the
-    name of c, of length 1. So a thing whose name no training sentence has is
-    still near its word.
+    ``p`` their probabilities there (logits halved, as one place alone is less
+    certain than it says) and ``e_c`` the sentence vector of the name of c, of
+    length 1, less the mean of all. So a thing whose name no training sentence
+    has is still near its word.
 
     Args:
         arch (str): 'lite0' to 'lite4'. Defaults to 'lite2'.
@@ -212,7 +213,8 @@ class EfficientNetLite(BaseModule):
             encoder.init_weights()
             with torch.no_grad():
                 names = encoder(imagenet_classes()).sentence
-            self.names.copy_(F.normalize(names, dim=1))
+            names = F.normalize(names, dim=1)
+            self.names.copy_(names - names.mean(dim=0))
         if self.pretrained is not None:
             self._load(self.pretrained)
 
@@ -275,7 +277,7 @@ class EfficientNetLite(BaseModule):
             if i in self.out_indices:
                 maps.append(x)
         if self.names_things:
-            seen = torch.softmax(self.classify(x), dim=1)
+            seen = torch.softmax(self.classify(x) / 2, dim=1)
             maps.append(F.conv2d(seen, self.names.t()[..., None, None]))
         return tuple(maps)
 

@@ -24,11 +24,17 @@ class BSAM(BaseModule):
     out of ``softmax_words`` and of the mean, so padding changes nothing.
     Biases that IN or a softmax would cancel are not built.
 
+    With ``product`` the vision side also sees how well pixel and words agree:
+    ``F = ReLU(W_ov [V ; A ; V_q * A])``, ``A = softmax_words(S) L_v``. This is
+    not in the paper. From few images it is learned sooner, as sums alone must
+    first build such products out of ReLUs.
+
     Args:
         channels (int): Channels ``C`` of the feature map.
         language_channels (int): Width of the word features.
         query_channels (int, optional): Width of the language query. None
             builds the vision side only.
+        product (bool): Whether the product is seen. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to None.
 
     Example:
@@ -50,6 +56,7 @@ class BSAM(BaseModule):
                  channels: int,
                  language_channels: int,
                  query_channels: int | None = 256,
+                 product: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.scale = 1 / math.sqrt(channels)
@@ -60,7 +67,8 @@ class BSAM(BaseModule):
         self.word_key = nn.Linear(
             language_channels, channels, bias=self.with_query)
         self.word_value = nn.Linear(language_channels, channels)
-        self.visual_out = nn.Linear(2 * channels, channels)
+        self.product = product
+        self.visual_out = nn.Linear((2 + product) * channels, channels)
         if query_channels is not None:
             self.visual_value = nn.Linear(channels, channels, bias=False)
             self.query_out = nn.Linear(language_channels + channels,
@@ -71,11 +79,12 @@ class BSAM(BaseModule):
         """Normalise ``B x N x C`` over its N pixels."""
         return F.instance_norm(pixels.transpose(1, 2)).transpose(1, 2)
 
-    def _similarity(self, pixels: Tensor, words: Tensor) -> Tensor:
-        """``S``, ``B x N x T``."""
+    def _similarity(self, pixels: Tensor,
+                    words: Tensor) -> tuple[Tensor, Tensor]:
+        """``V_q``, ``B x N x C``, and ``S``, ``B x N x T``."""
         query = self._instance_norm(self.visual_query(pixels))
         key = self.word_key(words)
-        return query @ key.transpose(1, 2) * self.scale
+        return query, query @ key.transpose(1, 2) * self.scale
 
     def forward(self,
                 visual: Tensor,
@@ -96,14 +105,16 @@ class BSAM(BaseModule):
         """
         pixels = visual.flatten(2).transpose(1, 2)
         words = language.words
-        similarity = self._similarity(pixels, words)
+        visual_query, similarity = self._similarity(pixels, words)
 
         padding = ~language.mask.unsqueeze(1)
         to_words = similarity.masked_fill(
             padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
         from_words = to_words @ self.word_value(words)
-        fused = F.relu(
-            self.visual_out(torch.cat([pixels, from_words], dim=-1)))
+        parts = [pixels, from_words]
+        if self.product:
+            parts.append(visual_query * from_words)
+        fused = F.relu(self.visual_out(torch.cat(parts, dim=-1)))
         size = visual.shape[2:]
         fused = fused.transpose(1, 2).unflatten(2, size)
         attention = None
