@@ -162,10 +162,13 @@ def _bsam(module, visual, words):
     l_v = [_linear(module.word_value, word) for word in words]
     s = [[(p @ w / math.sqrt(len(visual))).item() for w in l_k] for p in v_q]
     fused = torch.empty_like(visual)
-    for (r, c), pixel, logits in zip(places, pixels, s):
+    for (r, c), pixel, query, logits in zip(places, pixels, v_q, s):
         from_words = sum(a * w for a, w in zip(_softmax(logits), l_v))
-        fused[:, r, c] = _relu(
-            _linear(module.visual_out, torch.cat([pixel, from_words])))
+        parts = [pixel, from_words]
+        if module.product:
+            parts.append(torch.stack([a * b
+                                      for a, b in zip(query, from_words)]))
+        fused[:, r, c] = _relu(_linear(module.visual_out, torch.cat(parts)))
     if not module.with_query:
         return fused, None
     v_v = _normalise([_linear(module.visual_value, v) for v in pixels])
@@ -178,12 +181,16 @@ def _bsam(module, visual, words):
     return fused, query / len(words)
 
 
+@pytest.mark.parametrize('product', [False, True])
 @pytest.mark.parametrize('query_channels', [C_Q, None])
 @pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
-def test_bsam(query_channels, height, width):
+def test_bsam(query_channels, height, width, product):
     module = _randomise(
         BSAM(
-            channels=C, language_channels=C_L, query_channels=query_channels))
+            channels=C,
+            language_channels=C_L,
+            query_channels=query_channels,
+            product=product))
     visual, language = _random(2, C, height, width), _language()
     fused, query, _ = module(visual, language)
     for i in range(2):
