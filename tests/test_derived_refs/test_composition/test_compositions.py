@@ -164,8 +164,9 @@ def test_a_set_is_an_instances_file_again(flat, tmp_path):
 
 
 def test_two_processes_write_the_same(flat, tmp_path):
-    compose(flat, tmp_path / 'one', number=4)
-    compose(flat, tmp_path / 'two', number=4, workers=2)
+    # more than one goes to each
+    compose(flat, tmp_path / 'one', number=20)
+    compose(flat, tmp_path / 'two', number=20, workers=2)
     assert files(tmp_path / 'one') == files(tmp_path / 'two')
 
 
