@@ -11,8 +11,8 @@ Example:
 import argparse
 import time
 
-from mmrefseg.derived_refs import (KINDS, RefOptions, read_ids,
-                                   read_instances, write_refs)
+from mmrefseg.derived_refs import (KINDS, RefOptions, read_ids, read_instances,
+                                   write_refs)
 
 
 def parse_args() -> argparse.Namespace:
