@@ -2,12 +2,13 @@
 """Instance annotations in COCO's layout, read and checked."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..datasets.field_checks import as_length, id_key, is_id, show, show_id
+from ..datasets.leak_list import image_key, images_to_exclude
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,17 @@ class Instances:
 
 
 def read_instances(path: str | Path,
-                   ids: Iterable[Any] | None = None) -> Instances:
+                   ids: Iterable[Any] | None = None,
+                   leave_out: Sequence[str] = ()) -> Instances:
     """Read a file such as ``instances_train2017.json``.
 
     Args:
         path (str | Path): The file.
         ids (Iterable, optional): Only these photos, in the order of the
             file.
+        leave_out (Sequence[str]): Leak lists or refs files (``.p``) whose
+            held-out images are not read, such as those that RefCOCO tests
+            on; see :func:`~mmrefseg.datasets.leak_list.images_to_exclude`.
 
     Returns:
         Instances: Photos without any annotation included.
@@ -70,6 +75,9 @@ def read_instances(path: str | Path,
         of_image[each['image_id']].append(each)
     if ids is not None:
         images = _select(images, ids, path)
+    if leave_out:
+        excluded = images_to_exclude(leave_out)
+        images = [x for x in images if image_key(x['id']) not in excluded]
     return Instances(images, of_image, names, content['categories'])
 
 

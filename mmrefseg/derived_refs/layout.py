@@ -48,8 +48,7 @@ class Layout:
 
     def mask(self, i: int) -> np.ndarray:
         """``height x width``, uint8: 1 on an object."""
-        return rasterize(self.annotations[i]['segmentation'], self.height,
-                         self.width)
+        return draw(self.annotations[i], self.height, self.width)
 
 
 def make_layout(image: Mapping[str, Any],
@@ -75,14 +74,15 @@ def make_layout(image: Mapping[str, Any],
         Layout: The objects in the order given.
 
     Raises:
-        ValueError: A segmentation cannot be drawn, with the reason alone.
+        ValueError: A segmentation cannot be drawn; the message names the
+            annotation and the reason.
     """
     width, height = int(image['width']), int(image['height'])
     boxes, areas = [], []
     for each in annotations:
         box, area = each.get('bbox'), each.get('area')
         if box is None or area is None:
-            box, area = _measure(each['segmentation'], height, width)
+            box, area = _measure(draw(each, height, width))
         boxes.append((box[0], box[1], box[0] + box[2], box[1] + box[3]))
         areas.append(area)
     box = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
@@ -102,9 +102,22 @@ def make_layout(image: Mapping[str, Any],
         annotations=tuple(annotations[i] for i in kept))
 
 
-def _measure(segmentation: list | dict, height: int,
-             width: int) -> tuple[list[float], float]:
-    mask = rasterize(segmentation, height, width)
+def draw(annotation: Mapping[str, Any], height: int,
+         width: int) -> np.ndarray:
+    """The mask of an annotation, ``height x width``, uint8, 1 on it.
+
+    Raises:
+        ValueError: It cannot be drawn.
+    """
+    try:
+        return rasterize(annotation['segmentation'], height, width)
+    except ValueError as error:
+        raise ValueError(f'Annotation {annotation.get("id")} cannot be used: '
+                         f'{error}.') from None
+
+
+def _measure(mask: np.ndarray) -> tuple[list[float], float]:
+    """Box of the file's form (x, y, width, height), and pixels."""
     ys, xs = np.nonzero(mask)
     if not len(xs):
         return [0., 0., 0., 0.], 0.

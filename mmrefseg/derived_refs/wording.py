@@ -112,7 +112,7 @@ SIZE_AFTER = {
 }
 CLOTHES = ('in {x}', 'in {x}', 'wearing {x}', 'dressed in {x}',
            'in {x} clothes', 'with {x} clothes', '{who} {is} wearing {x}')
-COLOUR_AFTER = ('{who} {is} {x}', 'of {x} colour', 'in {x}')
+COLOUR_AFTER = ('{who} {is} {x}', 'of {x} colour')
 
 _BESIDE = ('to the {x} of', 'to the {x} of', '{x} of', '{x} of',
            'on the {x} of', 'on the {x} side of', 'at the {x} of',

@@ -91,7 +91,7 @@ def coco(tmp_path):
     rng = np.random.default_rng(0)
     for number, things in PHOTOS.items():
         image = rng.integers(90, 130, (90, 120, 3), np.uint8)
-        for name, x0, y0, x1, y1 in things:
+        for _, x0, y0, x1, y1 in things:
             colour = rng.integers(0, 256, 3)
             image[y0:y1, x0:x1] = colour
         cv2.imwrite(str(folder / f'{number}.png'), image)

@@ -10,8 +10,6 @@ asks for, but never zero.
 
 import re
 
-import numpy as np
-
 MIRROR = {'left': 'right', 'right': 'left', 'top': 'bottom', 'bottom': 'top'}
 
 
@@ -165,9 +163,10 @@ def relation_holds(photo, name, i, others, j):
 
 def with_holds(photo, name, i, others, marks):
     if name == 'next to a':
-        return any(stands(photo, 'next to', i, j) == 'yes' for j in marks) and (
-            not any(stands(photo, 'next to', k, j) == 'yes' for k in others
-                    for j in marks))
+        near = any(stands(photo, 'next to', i, j) == 'yes' for j in marks)
+        return near and not any(
+            stands(photo, 'next to', k, j) == 'yes' for k in others
+            for j in marks)
     touching = [k for k in (i, *others)
                 if any(photo.gap(k, j) < 0.05 for j in marks)]
     if name == 'with':

@@ -27,6 +27,15 @@ def test_some_photos_by_ids_of_a_file(coco, tmp_path):
     assert [x['id'] for x in instances.images] == [7, 12]
 
 
+def test_photos_to_be_tested_on_are_left_out(coco, tmp_path):
+    leaks = tmp_path / 'held_out.txt'
+    leaks.write_text('# Not to be trained on.\n000000000007\n555\n')
+    instances = read_instances(coco[0], leave_out=[str(leaks)])
+    assert [x['id'] for x in instances.images] == [3, 12]
+    instances = read_instances(coco[0], ['7', '12'], [str(leaks)])
+    assert [x['id'] for x in instances.images] == [12]
+
+
 @pytest.mark.parametrize('change, said', [
     (lambda x: x.pop('annotations'), 'no list "annotations"'),
     (lambda x: x['annotations'][0].update(category_id=999),

@@ -51,6 +51,8 @@ def test_a_crowd_leaves_open_who_is_leftmost():
     pair = (10, 40, 25, 60), (60, 40, 90, 60)
     assert ('most left', 0) in places(*pair)
     assert ('most left', 0) not in places(*pair, (0, 40, 95, 60), crowd=[2])
+    # someone small of it may stand at its very edge
+    assert ('most left', 0) not in places(*pair, (14, 40, 95, 60), crowd=[2])
     assert ('most left', 0) in places(*pair, (70, 40, 95, 60), crowd=[2])
     assert ('two left', 0) not in places(*pair, (70, 40, 95, 60), crowd=[2])
 
@@ -170,6 +172,18 @@ def test_the_closest_and_the_farthest(make):
     assert relation.closest((1, 2), 3) == 1
     assert relation.closest((0, 1, 2), 3) is None  # two are as near
     assert relation.closest((0, 1, 2), 3, farthest=True) == 2
+
+
+def test_someone_of_a_crowd_may_stand_anywhere_in_it(make):
+    dog, cat = ('dog', 5, 40, 25, 60), ('cat', 60, 40, 80, 60)
+    crowd = 'dog', 82, 20, 98, 80, 'crowd'
+
+    def said(*things):
+        return {x.form[1] for x in FactFinder(make.layout(*things)).find(
+            ('relation', )) if x.group[0] == 0}
+
+    assert {'left', 'farthest'} <= said(dog, ('dog', 84, 40, 98, 60), cat)
+    assert said(dog, crowd, cat) == set()
 
 
 def said_on(make, *things):

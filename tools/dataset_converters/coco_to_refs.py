@@ -11,8 +11,8 @@ Example:
 import argparse
 import time
 
-from mmrefseg.derived_refs import (KINDS, RefOptions, read_ids,
-                                   read_instances, write_refs)
+from mmrefseg.derived_refs import (KINDS, RefOptions, read_ids, read_instances,
+                                   write_refs)
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,6 +24,12 @@ def parse_args() -> argparse.Namespace:
         '--images', help='folder of the photos, for sentences with colours')
     parser.add_argument(
         '--ids', help='text file of image ids, one a line: only these photos')
+    parser.add_argument(
+        '--leave-out',
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='leak lists or refs files: without the images they test on')
     parser.add_argument('--split', help='written in every line')
     parser.add_argument(
         '--kinds',
@@ -81,7 +87,7 @@ def main() -> None:
             ignore_below=args.ignore_below,
             seed=args.seed)
         ids = None if args.ids is None else read_ids(args.ids)
-        instances = read_instances(args.instances, ids)
+        instances = read_instances(args.instances, ids, args.leave_out)
         counts = write_refs(
             instances,
             args.out_file,

@@ -24,6 +24,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--ids', help='text file of image ids, one a line: only these photos')
     parser.add_argument(
+        '--leave-out',
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='leak lists or refs files: without the images they test on')
+    parser.add_argument(
         '--number', type=int, default=1000, help='compositions')
     parser.add_argument(
         '--originals',
@@ -60,7 +66,7 @@ def main() -> None:
             colour=args.colour,
             scale=args.scale)
         ids = None if args.ids is None else read_ids(args.ids)
-        instances = read_instances(args.instances, ids)
+        instances = read_instances(args.instances, ids, args.leave_out)
         objects = compose_set(
             instances,
             args.images,

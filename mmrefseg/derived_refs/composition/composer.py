@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmrefseg.fileio.masks import rasterize
 from ..coco_file import Instances
+from ..layout import draw
 from .canvas import Canvas, CanvasObject, soften
 from .photo_changes import change_colours, fill_around, warp_mask, zoom_matrix
 
@@ -133,12 +133,7 @@ class Composer:
 
     def _draw(self, image: Mapping[str, Any],
               annotation: Mapping[str, Any]) -> np.ndarray:
-        try:
-            return rasterize(annotation['segmentation'], image['height'],
-                             image['width'])
-        except ValueError as error:
-            raise ValueError(f'Annotation {annotation["id"]} cannot be used: '
-                             f'{error}.') from None
+        return draw(annotation, image['height'], image['width'])
 
     def compose(
         self, index: int, seed: int
