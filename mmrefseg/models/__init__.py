@@ -4,13 +4,13 @@ from .backbones import (EarlyFusionBackbone, LanguageBackbone,
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
-from .language_encoders import BertLanguageEncoder
+from .language_encoders import BertLanguageEncoder, HFTextEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
-    'EarlyFusionBackbone', 'ExistencePredictor', 'LQPGHead',
+    'EarlyFusionBackbone', 'ExistencePredictor', 'HFTextEncoder', 'LQPGHead',
     'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'
