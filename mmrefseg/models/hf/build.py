@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 from mmengine.utils import digit_version
-from transformers import AutoConfig
+from transformers import CONFIG_MAPPING, PretrainedConfig
 
 from mmrefseg.fileio import first_line
 
@@ -58,29 +58,35 @@ def make_config(pretrained: str | None,
     arch = dict(arch or {})
     kind = arch.pop('model_type', None)
     if kind is not None:
-        known = classes(kind) or _config_class(kind)
-        if known is None:
-            raise ValueError(
-                f"transformers {transformers.__version__} has no model_type "
-                f"'{kind}' (model.{part}.arch): correct the name, or install "
-                'a release of transformers that has it.')
+        known = _known(kind, classes, f'model.{part}.arch')
         _check_settings(known(), arch, kind, part)
         return known(**arch)
     if pretrained is None:
         raise ValueError(
             f'model.{part} needs an architecture: set arch=dict(model_type='
             "'...', ...), or pretrained to a folder or a hub name.")
+    settings = _read(pretrained, local_files_only, part)
+    kind = settings.get('model_type')
+    config = _known(kind, classes, pretrained).from_dict(settings)
+    if tower is not None:
+        config = getattr(config, tower, None) or config
+    _check_settings(config, arch, config.model_type, part)
+    return copy_config(config, **arch)
+
+
+def copy_config(config: Any, **changes: Any) -> Any:
+    """A new config of the same kind."""
+    settings = config.to_dict()
+    for key in ('model_type', 'transformers_version', 'architectures'):
+        settings.pop(key, None)
+    return type(config)(**{**settings, **changes})
+
+
+def _read(pretrained: str, local_files_only: bool, part: str) -> dict:
     try:
-        config = AutoConfig.from_pretrained(
-            pretrained,
-            local_files_only=local_files_only,
-            trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        if 'model type' in str(error) or 'custom code' in str(error):
-            raise ValueError(
-                f"transformers {transformers.__version__} does not know the "
-                f"model of '{pretrained}' ({first_line(error)}): install a "
-                'release that does.') from error
+        settings, _ = PretrainedConfig.get_config_dict(
+            pretrained, local_files_only=local_files_only)
+    except Exception as error:  # of several libraries, by its version
         raise FileNotFoundError(
             f"The architecture of '{pretrained}' (config.json) can be had "
             'neither from a folder of that name nor from the Hugging Face '
@@ -88,18 +94,19 @@ def make_config(pretrained: str | None,
             f' set model.{part}.pretrained to such a folder, or write the '
             f'architecture into model.{part}.arch with its model_type. '
             f'{_HUB}') from error
-    if tower is not None:
-        config = getattr(config, tower, None) or config
-    _check_settings(config, arch, config.model_type, part)
-    settings = config.to_dict()
-    for key in ('model_type', 'transformers_version', 'architectures'):
-        settings.pop(key, None)
-    return type(config)(**{**settings, **arch})
+    return settings
 
 
-def _config_class(kind: str) -> type | None:
-    from transformers import CONFIG_MAPPING
-    return CONFIG_MAPPING[kind] if kind in CONFIG_MAPPING else None
+def _known(kind: Any, classes: Callable[[str], type | None],
+           where: str) -> Any:
+    found = classes(kind) or (CONFIG_MAPPING[kind]
+                              if kind in CONFIG_MAPPING else None)
+    if found is None:
+        raise ValueError(
+            f"transformers {transformers.__version__} has no model_type "
+            f"'{kind}' ({where}): correct the name, or install a release of "
+            'transformers that has it.')
+    return found
 
 
 def _check_settings(config: Any, arch: dict, kind: str, part: str) -> None:

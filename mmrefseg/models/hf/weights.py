@@ -12,7 +12,7 @@ from torch import nn
 from transformers.utils import logging as their_logging
 
 from mmrefseg.fileio import first_line, name_some
-from .build import dtype_key, model_options
+from .build import copy_config, dtype_key, model_options
 from .lora import ADAPTER, without_adapter
 
 
@@ -51,7 +51,7 @@ def load_pretrained(model: nn.Module,
         with _quiet():
             read, info = kind.from_pretrained(
                 pretrained,
-                config=type(config)(**_settings(config)),
+                config=copy_config(config),
                 use_safetensors=True,
                 local_files_only=local_files_only,
                 output_loading_info=True,
@@ -90,13 +90,6 @@ def load_pretrained(model: nn.Module,
     print_log(
         f"{kind.__name__}: loaded {len(chosen)} tensors of '{pretrained}' "
         f'(transformers {transformers.__version__}).', 'current')
-
-
-def _settings(config: Any) -> dict:
-    settings = config.to_dict()
-    for key in ('model_type', 'transformers_version', 'architectures'):
-        settings.pop(key, None)
-    return settings
 
 
 def _reason(error: Exception) -> str:
