@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-from .backbones import (EarlyFusionBackbone, LanguageBackbone,
+from .backbones import (EarlyFusionBackbone, HFBackbone, LanguageBackbone,
                         LanguageSwinTransformer, LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
@@ -10,8 +10,8 @@ from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
-    'EarlyFusionBackbone', 'ExistencePredictor', 'HFTextEncoder', 'LQPGHead',
-    'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
+    'EarlyFusionBackbone', 'ExistencePredictor', 'HFBackbone', 'HFTextEncoder',
+    'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'
 ]

@@ -1,10 +1,12 @@
 # Licensed under the Apache License, Version 2.0.
 from .early_fusion import EarlyFusionBackbone
+from .feature_pyramid import SimpleFeaturePyramid
+from .hf_backbone import HFBackbone
 from .language_backbone import LanguageBackbone
 from .language_swin import LanguageSwinTransformer
 from .late_fusion import LateFusionBackbone
 
 __all__ = [
-    'EarlyFusionBackbone', 'LanguageBackbone', 'LanguageSwinTransformer',
-    'LateFusionBackbone'
+    'EarlyFusionBackbone', 'HFBackbone', 'LanguageBackbone',
+    'LanguageSwinTransformer', 'LateFusionBackbone', 'SimpleFeaturePyramid'
 ]
