@@ -94,6 +94,8 @@ def _backbone(folder, **options):
 
 def _reference(folder, out_features):
     config = AutoConfig.from_pretrained(folder)
+    if type(config) not in MODEL_FOR_BACKBONE_MAPPING:
+        pytest.skip(f'no backbone of {config.model_type} in transformers')
     kind = MODEL_FOR_BACKBONE_MAPPING[type(config)]
     return kind.from_pretrained(folder, out_features=out_features).eval()
 
@@ -316,10 +318,10 @@ def test_bfloat16_and_attention_pass_through(save):
     assert {x.dtype for x in half.model.parameters()} == {torch.bfloat16}
     full = _backbone(folder, frozen=True, attn_implementation='sdpa')
     assert full.model.config._attn_implementation == 'sdpa'
-    found, wanted = half(images), full(images)
-    assert found[0].dtype == torch.float32
-    assert_close(found[2], wanted[2], atol=0.2, rtol=0.2)
-    assert (found[2] != wanted[2]).any()
+    found, wanted = half.run_stage(0, images), full.run_stage(0, images)
+    assert found.dtype == half(images)[0].dtype == torch.float32
+    assert_close(found, wanted, atol=0.02, rtol=0.1)
+    assert (found != wanted).any()
     stages = _backbone(save('convnextv2')[0], frozen=True, dtype='bfloat16')
     assert stages(images)[0].dtype == torch.float32
 

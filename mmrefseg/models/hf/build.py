@@ -13,6 +13,7 @@ from mmengine.utils import digit_version
 from transformers import CONFIG_MAPPING, PretrainedConfig
 
 from mmrefseg.fileio import first_line
+from .files import HUB
 
 # Adding the same number to all logits of a softmax changes nothing, so these
 # biases have no gradient but rounding noise; files of weights have them, and
@@ -20,9 +21,6 @@ from mmrefseg.fileio import first_line
 _CANCELLED = ('.key.bias', '.k_proj.bias', '.k_lin.bias', '.k.bias')
 # Stands in for patches that pretraining hid.
 _UNUSED = ('mask_token', )
-
-_HUB = ('With a network the hub is asked once and its cache serves from then '
-        'on (local_files_only=True or HF_HUB_OFFLINE=1 keeps to the cache).')
 
 
 def make_config(pretrained: str | None,
@@ -93,7 +91,7 @@ def _read(pretrained: str, local_files_only: bool, part: str) -> dict:
             f'hub or its cache ({type(error).__name__}: {first_line(error)}):'
             f' set model.{part}.pretrained to such a folder, or write the '
             f'architecture into model.{part}.arch with its model_type. '
-            f'{_HUB}') from error
+            f'{HUB}') from error
     return settings
 
 
