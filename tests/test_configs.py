@@ -41,8 +41,10 @@ def scope():
 def _load(name):
     # Every checkpoint holds the config as text; formatting it takes longer
     # than training here.
-    return Config.fromfile(
-        ROOT / name, format_python_code=False)
+    cfg = Config.fromfile(ROOT / name, format_python_code=False)
+    # What MMEngine makes of the argument for a file that inherits.
+    cfg.__dict__['_format_python_code'] = False
+    return cfg
 
 
 def _skip_what_transformers_lacks(cfg):
