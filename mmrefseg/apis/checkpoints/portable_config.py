@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from mmrefseg.models.language_encoders.bert_files import (
     find_vocabulary, packaged_vocabularies, read_architecture)
+from .portable_hf import write_out_hf_parts
 
 # What predicting, testing and drawing need. Everything else trains.
 _KEPT = ('default_scope', 'custom_imports', 'env_cfg', 'model',
@@ -70,6 +71,7 @@ def make_portable(config: Config) -> PortableConfig:
     encoder = settings['model'].get('language_encoder')
     if encoder and str(encoder.get('type')).endswith('BertLanguageEncoder'):
         _write_out_encoder(encoder, files, changes)
+    write_out_hf_parts(settings['model'], _HERE, files, changes)
     _forget_pretrained(settings['model'], changes)
     dataset = (settings.get('test_dataloader') or {}).get('dataset')
     if dataset:
