@@ -13,8 +13,7 @@ from torch.testing import assert_close
 from transformers import AutoConfig, AutoModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING
 
-from mmrefseg.models import (EarlyFusionBackbone, HFBackbone,
-                             LateFusionBackbone)
+from mmrefseg.models import EarlyFusionBackbone, HFBackbone, LateFusionBackbone
 from mmrefseg.models.backbones.hf_stages import reroll, unroll
 from mmrefseg.models.meta import meta_device
 from mmrefseg.structures import LanguageFeatures

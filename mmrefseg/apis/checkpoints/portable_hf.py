@@ -6,8 +6,7 @@ from typing import Any
 
 from mmrefseg.models.hf import make_config
 from mmrefseg.models.hf.files import find_file
-from mmrefseg.models.language_encoders.bert_files import \
-    packaged_vocabularies
+from mmrefseg.models.language_encoders.bert_files import packaged_vocabularies
 from mmrefseg.models.language_encoders.text_families import config_class
 
 # Whatever of these a folder or the hub has makes a tokenizer; config.json

@@ -10,11 +10,10 @@ from torch import Tensor
 from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures
-from ..hf import (add_lora, build_model, load_pretrained, make_config,
-                  recompute)
+from ..hf import add_lora, build_model, load_pretrained, make_config, recompute
 from .family_tokenizer import FamilyTokenizer
 from .sentence_encoder import POOLINGS, SentenceEncoder
-from .text_families import (config_class, family_of, most_tokens, text_class)
+from .text_families import config_class, family_of, most_tokens, text_class
 
 
 @MODELS.register_module()
@@ -231,7 +230,8 @@ class HFTextEncoder(SentenceEncoder):
         if self.tokenizer.padding_side == 'left':
             start = mask.shape[1] - lengths
         # A row's real tokens stand at start ... start + length.
-        place = torch.arange(mask.shape[1], device=mask.device) - start[:, None]
+        place = torch.arange(
+            mask.shape[1], device=mask.device) - start[:, None]
         padded = padded.gather(1, place % mask.shape[1])
         options: dict[str, Tensor] = {}
         if not self._family.full_length:

@@ -68,7 +68,7 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
         self.frozen = frozen
         self.pad_to_max = pad_to_max
         # Not a buffer: it belongs to this process, not to the checkpoint.
-        self._cache: dict[tuple, tuple[Tensor, Tensor]] | None = (
+        self._cache: dict[tuple, tuple[Tensor, Tensor | None]] | None = (
             {} if cache else None)
         self.register_load_state_dict_post_hook(_forget_features)
 
@@ -168,7 +168,8 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
 
     def _forward_cached(
             self, texts: Sequence[str],
-            cache: dict[tuple, tuple[Tensor, Tensor]]) -> LanguageFeatures:
+            cache: dict[tuple, tuple[Tensor, Tensor | None]]
+    ) -> LanguageFeatures:
         weight = self.weight
         keys = [(text, weight.device, weight.dtype) for text in texts]
         for i, (text, key) in enumerate(zip(texts, keys)):
@@ -178,8 +179,10 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
                 # on whether training or testing asked first.
                 with torch.autocast(weight.device.type, enabled=False):
                     encoded = self._encode([self.tokenizer.encode(text, i)])
-                cache[key] = (encoded.words[0][encoded.mask[0]],
-                              encoded.sentence[0])
+                # What words alone make is made again.
+                sentence = (None if self.pooling in POOLINGS else
+                            encoded.sentence[0])
+                cache[key] = (encoded.words[0][encoded.mask[0]], sentence)
         rows = [cache[key][0] for key in keys]
         words = pad_sequence(rows, batch_first=True)
         if self.pad_to_max:
@@ -189,8 +192,12 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
                                device=weight.device)
         mask = torch.arange(
             words.shape[1], device=weight.device) < lengths[:, None]
-        return LanguageFeatures(words, mask,
-                                torch.stack([cache[key][1] for key in keys]))
+        kept = [cache[key][1] for key in keys]
+        given = [x for x in kept if x is not None]
+        sentence = (
+            torch.stack(given) if given else
+            POOLINGS[self.pooling](words, mask))
+        return LanguageFeatures(words, mask, sentence)
 
 
 def _forget_features(encoder: SentenceEncoder, _=None) -> None:
