@@ -127,7 +127,8 @@ def model_class(config: Any) -> type:
         raise ValueError(
             f"transformers {transformers.__version__} has no bare model for "
             f"'{config.model_type}'.")
-    return MODEL_MAPPING[type(config)]
+    found: Any = MODEL_MAPPING[type(config)]
+    return found[0] if isinstance(found, tuple) else found
 
 
 def dtype_key() -> str:

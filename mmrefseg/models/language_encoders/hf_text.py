@@ -89,6 +89,8 @@ class HFTextEncoder(SentenceEncoder):
         (torch.Size([2, 6, 8]), torch.Size([2, 8]))
     """
 
+    tokenizer: FamilyTokenizer
+
     def __init__(self,
                  *,
                  pretrained: str | None = None,
