@@ -409,6 +409,15 @@ def test_faults_have_a_sentence(save, tmp_path):
         _backbone(save('vit')[0], output_norm=True)
 
 
+def test_images_that_are_too_small_for_a_fusion(save):
+    early = EarlyFusionBackbone(
+        backbone=dict(type='HFBackbone', pretrained=save('hiera')[0]),
+        language_channels=8,
+        fusion=dict(type='BSAM'))
+    with pytest.raises(ValueError, match='give it at least 64 x 64'):
+        early(torch.randn(2, 3, 32, 32), _language())
+
+
 def test_lora_trains_adapters_alone(save):
     pytest.importorskip('peft')
     folder, _ = save('dinov2')
