@@ -13,8 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from transformers import CONFIG_MAPPING
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.models.language_encoders.text_families import config_class
 from mmrefseg.models.meta import meta_device
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures
@@ -39,8 +41,18 @@ def scope():
 def _load(name):
     # Every checkpoint holds the config as text; formatting it takes longer
     # than training here.
-    return Config.fromfile(
-        ROOT / name, format_python_code=False)
+    cfg = Config.fromfile(ROOT / name, format_python_code=False)
+    # What MMEngine makes of the argument for a file that inherits.
+    cfg.__dict__['_format_python_code'] = False
+    return cfg
+
+
+def _skip_what_transformers_lacks(cfg):
+    for part in (cfg.model.language_encoder,
+                 cfg.model.backbone.get('backbone', {})):
+        kind = part.get('arch', {}).get('model_type', 'bert')
+        if kind not in CONFIG_MAPPING and config_class(kind) is None:
+            pytest.skip(f'this transformers has no {kind}')
 
 
 def _pipelines(cfg):
@@ -65,8 +77,11 @@ def _size(cfg):
 def test_full_size_without_memory(name, bert_sized_vocab):
     """Built on the meta device, and run there from image to logits."""
     cfg = _load(name)
-    if cfg.model.language_encoder.get('vocab') is None:
-        cfg.model.language_encoder.vocab = bert_sized_vocab
+    _skip_what_transformers_lacks(cfg)
+    is_hf = cfg.model.language_encoder.type == 'HFTextEncoder'
+    vocab = 'tokenizer' if is_hf else 'vocab'
+    if cfg.model.language_encoder.get(vocab) is None:
+        cfg.model.language_encoder[vocab] = bert_sized_vocab
     if cfg.model.language_encoder.get('pretrained', '').startswith('data/'):
         cfg.model.language_encoder.pretrained = None  # a folder of the user's
     height, width = _size(cfg)
@@ -102,6 +117,10 @@ SMALL = dict(
             num_attention_heads=2,
             intermediate_size=32,
             max_position_embeddings=32)),
+    HFTextEncoder=dict(pretrained=None, tokenizer='synthetic'),
+    EarlyFusionBackbone=dict(query_channels=WIDTH),
+    LateFusionBackbone=dict(query_channels=WIDTH, in_channels=STAGES),
+    HFBackbone=dict(pretrained=None, pyramid_channels=STAGES[-1]),
     LanguageSwinTransformer=dict(
         embed_dims=STAGES[0],
         depths=[2, 1, 1, 1],
@@ -115,6 +134,56 @@ SMALL = dict(
     LQPGHead=dict(in_channels=WIDTH, channels=16, ffn_channels=32),
     CoordMaskHead=dict(in_channels=WIDTH, channels=16),
 )
+
+# The same for architectures of transformers, by their model_type; numbers of
+# tokens come from the tokenizer.
+_TEXT = dict(
+    hidden_size=16,
+    intermediate_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    max_position_embeddings=40)
+_SWIN = dict(
+    embed_dim=STAGES[0],
+    depths=[2, 1, 1, 1],
+    num_heads=[1, 2, 4, 8],
+    image_size=64,
+    drop_path_rate=0.)
+_PLAIN = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2)
+SMALL_ARCH = dict(
+    bert=_TEXT,
+    roberta=_TEXT,
+    modernbert=_TEXT,
+    clip_text_model=_TEXT,
+    siglip_text_model=_TEXT,
+    t5=dict(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2),
+    swin=_SWIN,
+    swinv2=_SWIN,
+    convnextv2=dict(
+        depths=[1, 1, 1, 1], hidden_sizes=STAGES, drop_path_rate=0.),
+    hiera=dict(
+        embed_dim=STAGES[0],
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 2, 4, 8],
+        image_size=[64, 64],
+        drop_path_rate=0.),
+    dinov2=_PLAIN | dict(image_size=56),
+    dinov3_vit=_PLAIN | dict(intermediate_size=32),
+)
+
+
+def _shrink_architecture(part):
+    arch = part.get('arch', {})
+    if 'model_type' not in arch:
+        return
+    if arch.model_type not in SMALL_ARCH:
+        raise NotImplementedError(
+            f'An architecture is a {arch.model_type}: say in SMALL_ARCH of '
+            'tests/test_configs.py what makes it small.')
+    arch.update(SMALL_ARCH[arch.model_type])
+    for key in [x for x in arch if x.endswith(('vocab_size', 'token_id'))]:
+        if key != 'type_vocab_size':
+            del arch[key]
 
 
 def shrink(cfg, data_root, work_dir):
@@ -142,12 +211,21 @@ def shrink(cfg, data_root, work_dir):
                 f'model.{key} is a {part.type}: say in SMALL of '
                 'tests/test_configs.py what makes it small.')
         part.update(SMALL[part.type])
+        _shrink_architecture(part)
+        if 'backbone' in part:
+            part.backbone.update(SMALL[part.backbone.type])
+            _shrink_architecture(part.backbone)
         if part.get('trainable_layers') is not None:
             part.trainable_layers = [0]
     if not projects:
         cfg.model.neck.out_channels = None
         cfg.model.decode_head.in_channels = cfg.model.neck.channels
     side = 96 if cfg.model.backbone.get('window_size') == 12 else 64
+    inner = cfg.model.backbone.get('backbone', {}).get('arch', {})
+    if inner.get('model_type') in ('dinov2', 'dinov3_vit'):
+        # Maps of a pyramid have one width; patches are of 14 or 16 pixels.
+        side, width = 112, [STAGES[-1]] * 4
+        cfg.model.backbone.in_channels = cfg.model.neck.in_channels = width
     for part, pipeline in _pipelines(cfg).items():
         for transform in pipeline:
             if transform['type'] == 'Resize':
@@ -174,6 +252,7 @@ def test_one_step_in_small(name, tmp_path, tiny_refer_root):
     """Data, model, loss, optimizer, schedule, hooks, metric: all as the
     config has them, through the Runner."""
     cfg = _load(name)
+    _skip_what_transformers_lacks(cfg)
     if cfg.optim_wrapper.optimizer.type == 'MuonAdamW' and not hasattr(
             torch.optim, 'Muon'):
         pytest.skip('this PyTorch has no Muon')

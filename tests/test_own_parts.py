@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
-"""A newcomer's parts: the very code of README.md and docs/own_parts.md, so
-that the examples cannot drift from the package."""
+"""A newcomer's parts: the very code of README.md, docs/own_parts.md and
+docs/hf_encoders.md, so that the examples cannot drift from the package."""
 
 import os
 import re
@@ -118,14 +118,18 @@ def test_own_sentence(monkeypatch):
     assert first['box'] and second['box'] and first['box'] != second['box']
 
 
-# ------------------------------------------- the examples of docs/own_parts.md
+# ------------------- the examples of docs/own_parts.md and docs/hf_encoders.md
+
+
+def page_examples():
+    return examples('docs/own_parts.md') | examples('docs/hf_encoders.md')
 
 
 @pytest.fixture
 def own_parts(tmp_path, monkeypatch):
-    """A folder with the files of docs/own_parts.md; what they register is
-    forgotten afterwards."""
-    for name, content in examples('docs/own_parts.md').items():
+    """A folder with the files of the pages; what they register is forgotten
+    afterwards."""
+    for name, content in page_examples().items():
         (tmp_path / name).write_text(content)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -158,7 +162,7 @@ def batch():
     return dict(inputs=inputs, data_samples=samples)
 
 
-CONFIGS = [name for name in examples('docs/own_parts.md') if 'config' in name]
+CONFIGS = [name for name in page_examples() if 'config' in name]
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmrefseg.fileio.packages import PREFIX
 from mmrefseg.models.language_encoders.bert_files import (
     find_vocabulary, packaged_vocabularies, read_architecture)
+from .portable_hf import write_out_hf_parts
 
 # What predicting, testing and drawing need. Everything else trains.
 _KEPT = ('default_scope', 'custom_imports', 'env_cfg', 'model',
@@ -72,6 +73,7 @@ def make_portable(config: Config) -> PortableConfig:
     if (encoder and str(encoder.get('type')).endswith('BertLanguageEncoder')
             and not (encoder.get('frozen') and _is_packaged(encoder))):
         _write_out_encoder(encoder, files, changes)
+    write_out_hf_parts(settings['model'], _HERE, files, changes)
     _forget_pretrained(settings['model'], changes)
     dataset = (settings.get('test_dataloader') or {}).get('dataset')
     if dataset:

@@ -15,7 +15,8 @@ class EarlyFusionBackbone(LanguageBackbone):
     """Any backbone made of stages, with language fused in between them.
 
     The stages of the ResNets of mmseg and mmpretrain (``ResNetV1c``,
-    ``ResNeXt``, ... too) and of mmpretrain's ConvNeXt are known, of any other
+    ``ResNeXt``, ... too) and of mmpretrain's ConvNeXt are known, and so are
+    those of a backbone that runs them itself (``HFBackbone``); of any other
     ``stem`` and ``stages`` name them. What lies outside of them, such as
     norms of the maps given out or a classifier, is removed; freezing,
     recomputing and pretrained weights are options of the backbone itself, its
@@ -74,13 +75,21 @@ class EarlyFusionBackbone(LanguageBackbone):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
-        if stages is None:
-            stem, stages = _known_stages(self.backbone)
-        self.steps = [[x] if isinstance(x, str) else list(x) for x in stages]
-        self.steps[0] = [*stem, *self.steps[0]]
-        _keep_only(self.backbone, [x for names in self.steps for x in names])
+        # A backbone may run its stages itself, as HFBackbone does.
+        self._runs_itself = hasattr(self.backbone, 'run_stage')
+        if self._runs_itself:
+            channels = self.backbone.stage_channels
+        else:
+            if stages is None:
+                stem, stages = _known_stages(self.backbone)
+            self.steps = [[x] if isinstance(x, str) else list(x)
+                          for x in stages]
+            self.steps[0] = [*stem, *self.steps[0]]
+            _keep_only(self.backbone,
+                       [x for names in self.steps for x in names])
+            channels = self._channels()
         self._build_language(
-            channels=self._channels(),
+            channels=channels,
             language_channels=language_channels,
             fusion=fusion,
             gate=gate,
@@ -90,6 +99,8 @@ class EarlyFusionBackbone(LanguageBackbone):
     def run_stage(self, stage: int, x: Tensor) -> Tensor:
         """Run the submodules of a stage, those of the stem before the
         first."""
+        if self._runs_itself:
+            return self.backbone.run_stage(stage, x)
         for name in self.steps[stage]:
             x = self.backbone.get_submodule(name)(x)
         return x

@@ -183,11 +183,15 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
         self.eval()
         for least in range(side + 1, 2 * side + 2):
             black = image.maps[0].new_zeros(1, 3, least, least)
-            with torch.no_grad():
-                if self._visual_maps(black)[stage][0, 0].numel() > 1:
-                    advice = (f'; give it at least {least} x {least} (scale '
-                              'of Resize in the pipelines)')
-                    break
+            try:
+                with torch.no_grad():
+                    pixels = self._visual_maps(black)[stage][0, 0].numel()
+            except ValueError:  # a size that the backbone does not take
+                continue
+            if pixels > 1:
+                advice = (f'; give it at least {least} x {least} (scale '
+                          'of Resize in the pipelines)')
+                break
         self.train(training)
         return ValueError(
             'Images of {} x {} pixels (height x width) are too small: they '

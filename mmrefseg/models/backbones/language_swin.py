@@ -63,8 +63,11 @@ class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
         act_cfg (dict): Activation of the feed-forward layers.
         norm_cfg (dict): Norm of the blocks.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
-            loads a Swin file in the key format of mmseg, mmpretrain or
-            Microsoft. None starts from scratch.
+            loads a Swin file in the key format of mmseg, mmpretrain,
+            Microsoft or transformers; ``checkpoint`` is a path, an address, a
+            folder, or a name on the Hugging Face hub such as
+            'microsoft/swin-base-patch4-window7-224-in22k'. None starts from
+            scratch.
 
     Raises:
         ValueError: ``frozen_last_gate`` is asked for without a gate.

@@ -1,10 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 """Swin weights from the files that people have, in mmseg's names.
 
-Three publishers, two layouts. mmseg and mmpretrain name a tensor
+Four publishers, three layouts. mmseg and mmpretrain name a tensor
 ``stages.0.blocks.0.attn.w_msa.qkv.weight``; Microsoft names it
 ``layers.0.blocks.0.attn.qkv.weight`` and merges patches in another order of
-pixels, so the weights of patch merging are reordered as well.
+pixels, so the weights of patch merging are reordered as well. transformers
+has names of its own (:mod:`swin_hub`) and Microsoft's order.
 """
 
 import re
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from mmrefseg.fileio import CheckpointAdapter, name_some, read_weights
 from mmrefseg.fileio.weights import StateDict, find_state_dict
+from .swin_hub import find_swin, from_transformers, is_transformers
 
 # Parts of Microsoft's names and of mmseg's; to be replaced in this order, and
 # in the other one on the way back.
@@ -41,7 +43,8 @@ class SwinReport:
     """What became of the tensors of a file.
 
     Attributes:
-        layout (str): 'OpenMMLab' (mmseg, mmpretrain) or 'Microsoft'.
+        layout (str): 'OpenMMLab' (mmseg, mmpretrain), 'Microsoft' or
+            'transformers'.
         loaded (list[str]): Names in the backbone that get a tensor.
         resized (list[str]): Those of them that were resized, which are
             relative position tables of another window.
@@ -154,9 +157,12 @@ def convert_swin_state_dict(
             name[len(_BACKBONE):]: tensor
             for name, tensor in given.items() if name.startswith(_BACKBONE)
         }
+    if theirs := is_transformers(given):
+        given = from_transformers(given)
     layout = next((x for x, adapter in _LAYOUTS.items()
                    if adapter.matches(given)), 'OpenMMLab')
-    report = SwinReport(layout, skipped=skipped)
+    report = SwinReport(
+        'transformers' if theirs else layout, skipped=skipped)
     converted, unplaced = {}, []
     for old_name, tensor in given.items():
         renamed = _LAYOUTS[layout].rename(old_name, tensor)
@@ -185,8 +191,8 @@ def convert_swin_state_dict(
         names = name_some(list(given) or skipped) or 'none at all'
         raise ValueError(
             'nothing in it matches a Swin backbone; its tensors are named '
-            f'like {names}. Known are the names of mmseg, mmpretrain and '
-            'Microsoft.')
+            f'like {names}. Known are the names of mmseg, mmpretrain, '
+            'Microsoft and transformers.')
     if unplaced:
         raise ValueError(
             f'the backbone has no place for {len(unplaced)} of its tensors '
@@ -208,7 +214,9 @@ def load_swin_weights(
 
     Args:
         module (nn.Module): A backbone with mmseg's names for its Swin part.
-        path (str): The file, see :func:`~mmrefseg.fileio.read_weights`.
+        path (str): The file, see :func:`~mmrefseg.fileio.read_weights`; or a
+            folder or a name on the Hugging Face hub, see
+            :func:`~mmrefseg.models.backbones.swin_hub.find_swin`.
         language_prefixes (Sequence[str]): Prefixes of parts that a Swin file
             does not have. They, and norms of the maps given out, may be
             missing.
@@ -221,7 +229,7 @@ def load_swin_weights(
         ValueError: The file does not fit; the message says where.
     """
     checkpoint = read_weights(
-        path,
+        find_swin(path),
         hint='set model.backbone.init_cfg.checkpoint to a Swin file, or '
         'model.backbone.init_cfg to None to start from scratch',
         if_trusted='load it and save its state dict once with torch')

@@ -1,5 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 from .bert import BertLanguageEncoder
+from .family_tokenizer import FamilyTokenizer
+from .hf_text import HFTextEncoder
+from .sentence_encoder import SentenceEncoder
 from .sentence_tokenizer import SentenceTokenizer
 
-__all__ = ['BertLanguageEncoder', 'SentenceTokenizer']
+__all__ = [
+    'BertLanguageEncoder', 'FamilyTokenizer', 'HFTextEncoder',
+    'SentenceEncoder', 'SentenceTokenizer'
+]

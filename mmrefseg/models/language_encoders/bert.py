@@ -1,18 +1,19 @@
 # Licensed under the Apache License, Version 2.0.
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch
-from mmengine.model import BaseModule, initialize
+from mmengine.model import initialize
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.fileio.packages import PREFIX, resolve_package_path
 from mmrefseg.registry import MODELS
-from mmrefseg.structures import LanguageFeatures, masked_mean
+from mmrefseg.structures import LanguageFeatures
+from ..hf import recompute
 from .bert_files import ARCHITECTURE, find_vocabulary, read_architecture
 from .bert_weights import load_bert_weights
+from .sentence_encoder import POOLINGS, SentenceEncoder
 from .sentence_tokenizer import SentenceTokenizer
 
 # Adding the same number to all logits of a softmax changes nothing, so these
@@ -23,20 +24,8 @@ UNTRAINED_PARAMETERS = {
 }
 
 
-def _at_last(words: Tensor, mask: Tensor) -> Tensor:
-    last = mask.sum(dim=1) - 1
-    return words[torch.arange(len(words), device=words.device), last]
-
-
-_POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    'mean': masked_mean,
-    'cls': lambda words, mask: words[:, 0],
-    'last': _at_last,
-}
-
-
 @MODELS.register_module()
-class BertLanguageEncoder(BaseModule):
+class BertLanguageEncoder(SentenceEncoder):
     """BERT: sentences in, one feature for each of their tokens out.
 
     The features are the last hidden state, without pooler. The tokenizer
@@ -112,14 +101,12 @@ class BertLanguageEncoder(BaseModule):
                  pooling: str = 'mean',
                  pad_to_max: bool = False,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg=init_cfg)
-        if cache and not frozen:
-            raise ValueError('cache=True needs frozen=True: the features of '
-                             'an encoder that learns change at every step.')
-        if pooling not in _POOLINGS:
-            raise ValueError(f"pooling='{pooling}' is none of "
-                             f'{", ".join(_POOLINGS)}.')
-        self.pooling = pooling
+        super().__init__(
+            frozen=frozen,
+            cache=cache,
+            pooling=pooling,
+            pad_to_max=pad_to_max,
+            init_cfg=init_cfg)
         self._from_package = (pretrained or '').startswith(PREFIX)
         if pretrained is not None:
             pretrained = resolve_package_path(pretrained)
@@ -135,32 +122,14 @@ class BertLanguageEncoder(BaseModule):
                 f'{config.max_position_embeddings} positions of this BERT: '
                 'lower it, or raise arch.max_position_embeddings.')
         self.bert = BertModel(config, add_pooling_layer=False)
-        self.frozen = frozen
-        self.pad_to_max = pad_to_max
-        # Not a buffer: it belongs to this process, not to the checkpoint.
-        self._cache: dict[tuple, Tensor] | None = {} if cache else None
-        self.register_load_state_dict_post_hook(_forget_features)
         self._freeze(trainable_layers, train_embeddings)
         if with_cp:
-            _checkpoint_activations(self.bert)
+            recompute(self.bert)
 
     @property
     def out_channels(self) -> int:
         """int: Width ``C_l`` of the word features."""
         return self.bert.config.hidden_size
-
-    @property
-    def max_tokens(self) -> int:
-        """int: Most tokens of a sentence, [CLS] and [SEP] counted."""
-        return self.tokenizer.max_tokens
-
-    def tokens(self, text: str) -> list[str]:
-        """Tokens of a sentence, [CLS] and [SEP] included, after cutting."""
-        return self.tokenizer.tokens(text)
-
-    def unknown_words(self, text: str) -> list[str]:
-        """Words of a sentence that the vocabulary cannot express."""
-        return self.tokenizer.unknown_words(text)
 
     def _freeze(self, trainable_layers: Sequence[int] | None,
                 train_embeddings: bool) -> None:
@@ -179,10 +148,6 @@ class BertLanguageEncoder(BaseModule):
                 parameter.requires_grad_(False)
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> 'BertLanguageEncoder':
-        """Switch the mode; a frozen encoder stays in evaluation mode."""
-        return super().train(mode and not self.frozen)
-
     def init_weights(self) -> None:
         """Load the weights of ``pretrained``, if any.
 
@@ -196,7 +161,7 @@ class BertLanguageEncoder(BaseModule):
         if self.init_cfg is not None:
             with secure_checkpoint_loading():
                 initialize(self, self.init_cfg)
-        _forget_features(self)
+        self.forget_features()
         # Not BaseModule's own: it would descend to transformers'
         # init_weights, which may start over from random numbers.
         self._is_init = True
@@ -209,90 +174,19 @@ class BertLanguageEncoder(BaseModule):
         """Load them."""
         assert self.pretrained is not None
         load_bert_weights(self.bert, self.pretrained)
-        _forget_features(self)
+        self.forget_features()
 
-    def forward(self, texts: Sequence[str]) -> LanguageFeatures:
-        """Encode sentences.
-
-        Args:
-            texts (Sequence[str]): ``B`` sentences.
-
-        Returns:
-            LanguageFeatures: ``words`` ``B x T x C_l``, zero at padding,
-            ``mask`` ``B x T``, bool, and ``sentence`` ``B x C_l``; ``T`` is
-            the longest sentence of the batch (``max_tokens`` with
-            ``pad_to_max``). [CLS] and [SEP] count as words.
-
-        Raises:
-            TypeError: ``texts`` is not a sequence of strings.
-            ValueError: There is no sentence, or one without a word.
-        """
-        if isinstance(texts, str) or not isinstance(texts, Sequence):
-            raise TypeError('texts must be a list of sentences, not '
-                            f'{type(texts).__name__}: {texts!r}.')
-        if len(texts) == 0:
-            raise ValueError('There is no sentence to encode: texts is empty.')
-        if self._cache is not None:
-            return self._forward_cached(texts, self._cache)
-        ids = [self.tokenizer.encode(text, i) for i, text in enumerate(texts)]
-        return self._encode(ids)
+    @property
+    def weight(self) -> Tensor:
+        return self.bert.embeddings.word_embeddings.weight
 
     def _encode(self, ids: Sequence[Sequence[int]]) -> LanguageFeatures:
-        device = self.bert.embeddings.word_embeddings.weight.device
-        lengths = torch.tensor([len(row) for row in ids], device=device)
-        longest = max(len(row) for row in ids)
-        if self.pad_to_max:
-            longest = self.max_tokens
-        padded = torch.tensor(
-            [[*row, *[self.tokenizer.pad_id] * (longest - len(row))]
-             for row in ids],
-            device=device)
-        mask = torch.arange(longest, device=device) < lengths[:, None]
-        with torch.set_grad_enabled(
-                torch.is_grad_enabled() and not self.frozen):
-            words = self.bert(
-                input_ids=padded,
-                attention_mask=mask.long()).last_hidden_state
-            words = words.masked_fill(~mask[..., None], 0.)
-        return self._pool(words, mask)
-
-    def _pool(self, words: Tensor, mask: Tensor) -> LanguageFeatures:
-        sentence = _POOLINGS[self.pooling](words, mask)
-        return LanguageFeatures(words, mask, sentence)
-
-    def _forward_cached(self, texts: Sequence[str],
-                        cache: dict[tuple, Tensor]) -> LanguageFeatures:
-        weight = self.bert.embeddings.word_embeddings.weight
-        keys = [(text, weight.device, weight.dtype) for text in texts]
-        # Sentences of one length together, and never in autocast: a feature
-        # must not depend on the sentences that happened to come with it (no
-        # padding), nor on whether training or testing asked first.
-        missing: dict[int, dict[tuple, list[int]]] = {}
-        for i, (text, key) in enumerate(zip(texts, keys)):
-            if key not in cache:
-                ids = self.tokenizer.encode(text, i)
-                missing.setdefault(len(ids), {})[key] = ids
-        for some in missing.values():
-            with torch.autocast(weight.device.type, enabled=False):
-                encoded = self._encode(list(some.values()))
-            for i, key in enumerate(some):
-                cache[key] = encoded.words[i][encoded.mask[i]]
-        rows = [cache[key] for key in keys]
-        longest = max(len(row) for row in rows)
-        if self.pad_to_max:
-            longest = self.max_tokens
-        words = rows[0].new_zeros(len(rows), longest, self.out_channels)
-        mask = torch.zeros(
-            len(rows), longest, dtype=torch.bool, device=weight.device)
-        for i, row in enumerate(rows):
-            words[i, :len(row)] = row
-            mask[i, :len(row)] = True
-        return self._pool(words, mask)
-
-
-def _forget_features(encoder: BertLanguageEncoder, _=None) -> None:
-    if encoder._cache is not None:
-        encoder._cache.clear()
+        padded, mask = self.pad(ids)
+        words = self.bert(
+            input_ids=padded, attention_mask=mask.long()).last_hidden_state
+        words = words.masked_fill(~mask[..., None], 0.)
+        return LanguageFeatures(words, mask,
+                                POOLINGS[self.pooling](words, mask))
 
 
 def _build_config(pretrained: str | None, arch: dict,
@@ -317,10 +211,3 @@ def _build_config(pretrained: str | None, arch: dict,
             'belongs to it.')
     settings.update(vocab_size=rows, pad_token_id=tokenizer.pad_id)
     return BertConfig(**settings)
-
-
-def _checkpoint_activations(bert: BertModel) -> None:
-    # The name of the function differs between transformers 4 and 5.
-    enable = getattr(bert, 'activation_checkpointing_enable',
-                     bert.gradient_checkpointing_enable)
-    enable({'use_reentrant': False})

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmrefseg.fileio import first_line
+from ..hf.files import HUB, find_file
 
 _VOCABULARIES = Path(__file__).parent / 'vocabularies'
 # Hub names whose architecture is BertConfig's default: with `vocab=` they are
@@ -114,61 +114,21 @@ def find_weights(pretrained: str) -> Path:
 
 def _find(pretrained: str, names: Sequence[str], what: str) -> Path:
     """The first of ``names`` in a folder or, failing that, on the hub."""
-    folder = Path(pretrained).expanduser()
-    if folder.is_dir():
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-        raise FileNotFoundError(f'The folder {folder} has no '
-                                f'{" and no ".join(names)}: {_REMEDY[what]}')
-    looks_like_path = pretrained.startswith(
-        ('.', '/', '~')) or pretrained.count('/') > 1
-    if looks_like_path:
-        raise FileNotFoundError(
-            f"pretrained='{pretrained}' is not a folder: {_REMEDY[what]}")
-    return _find_on_hub(pretrained, names, what)
+    return find_file(pretrained, names, what, _REMEDY[what])
 
 
-def _find_on_hub(name: str, files: Sequence[str], what: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import (EntryNotFoundError,
-                                       LocalEntryNotFoundError)
-    for file in files:  # the cache first: no network where none is needed
-        try:
-            return Path(hf_hub_download(name, file, local_files_only=True))
-        except Exception:
-            continue
-    reason = Exception('no file was named')
-    for file in files:
-        try:
-            return Path(hf_hub_download(name, file))
-        except Exception as error:  # several HTTP libraries, by its version
-            reason = error
-            if not isinstance(error, EntryNotFoundError) or isinstance(
-                    error, LocalEntryNotFoundError):
-                break  # the other names would fail in the same way
-    raise FileNotFoundError(
-        f"The {what} of '{name}' ({' or '.join(files)}) can be had neither "
-        'from a folder of that name nor from the Hugging Face hub or its '
-        f'cache ({type(reason).__name__}: {first_line(reason)}): '
-        f'{_REMEDY[what]}'
-    ) from reason
-
-
-_HUB = ('With a network the hub is asked once and its cache serves from then '
-        'on (HF_HUB_OFFLINE=1 keeps to the cache).')
 _REMEDY = {
     'vocabulary':
     'set language_encoder.vocab to the path of a vocab.txt, or '
     'language_encoder.pretrained to a folder with config.json, vocab.txt and '
-    f'model.safetensors. {_HUB}',
+    f'model.safetensors. {HUB}',
     'architecture':
     'set language_encoder.pretrained to a folder with config.json, vocab.txt '
     'and model.safetensors, or to None and give language_encoder.arch and '
-    f'language_encoder.vocab. {_HUB}',
+    f'language_encoder.vocab. {HUB}',
     'weights':
     'set language_encoder.pretrained to a folder with config.json, vocab.txt '
     'and model.safetensors or pytorch_model.bin, or to None (with '
     'language_encoder.vocab) to train from scratch; testing a checkpoint '
-    f'needs no such weights. {_HUB}',
+    f'needs no such weights. {HUB}',
 }
