@@ -47,10 +47,16 @@ def _load(name):
     return cfg
 
 
+def _arch(part):
+    """Settings of an architecture of transformers; of a named one, none."""
+    arch = part.get('arch', {})
+    return arch if isinstance(arch, dict) else {}
+
+
 def _skip_what_transformers_lacks(cfg):
     for part in (cfg.model.language_encoder,
                  cfg.model.backbone.get('backbone', {})):
-        kind = part.get('arch', {}).get('model_type', 'bert')
+        kind = _arch(part).get('model_type', 'bert')
         if kind not in CONFIG_MAPPING and config_class(kind) is None:
             pytest.skip(f'this transformers has no {kind}')
 
@@ -82,8 +88,9 @@ def test_full_size_without_memory(name, bert_sized_vocab):
     vocab = 'tokenizer' if is_hf else 'vocab'
     if cfg.model.language_encoder.get(vocab) is None:
         cfg.model.language_encoder[vocab] = bert_sized_vocab
-    if cfg.model.language_encoder.get('pretrained', '').startswith('data/'):
-        cfg.model.language_encoder.pretrained = None  # a folder of the user's
+    if cfg.model.language_encoder.get('pretrained', '').startswith(
+            ('data/', 'package:')):
+        cfg.model.language_encoder.pretrained = None  # what one has or not
     height, width = _size(cfg)
     with meta_device():
         model = MODELS.build(cfg.model)
@@ -97,7 +104,9 @@ def test_full_size_without_memory(name, bert_sized_vocab):
     with torch.no_grad():
         features = model.eval().extract_feat(image, ['a', 'b'])
         logits = model.decode_head(features)
-    assert tuple(logits.shape) == (2, 2, height // 4, width // 4)
+    stride = min(image.shape[2] // x.shape[2] for x in features)
+    assert tuple(logits.shape) == (2, 2, height // stride, width // stride)
+    assert stride == (8 if 'EfficientNetLite' in str(cfg.model) else 4)
 
 
 # ----------------------------------------------------------------- in small
@@ -121,6 +130,18 @@ SMALL = dict(
     EarlyFusionBackbone=dict(query_channels=WIDTH),
     LateFusionBackbone=dict(query_channels=WIDTH, in_channels=STAGES),
     HFBackbone=dict(pretrained=None, pyramid_channels=STAGES[-1]),
+    EfficientNetLite=dict(
+        arch='lite0',
+        pretrained=None,
+        name_channels=16,
+        name_encoder=dict(
+            type='BertLanguageEncoder',
+            vocab='synthetic',
+            arch=dict(
+                hidden_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=1,
+                intermediate_size=16))),
     LanguageSwinTransformer=dict(
         embed_dims=STAGES[0],
         depths=[2, 1, 1, 1],
@@ -173,7 +194,7 @@ SMALL_ARCH = dict(
 
 
 def _shrink_architecture(part):
-    arch = part.get('arch', {})
+    arch = _arch(part)
     if 'model_type' not in arch:
         return
     if arch.model_type not in SMALL_ARCH:
@@ -220,8 +241,12 @@ def shrink(cfg, data_root, work_dir):
     if not projects:
         cfg.model.neck.out_channels = None
         cfg.model.decode_head.in_channels = cfg.model.neck.channels
+    if 'EfficientNetLite' in str(cfg.model.backbone):
+        # lite0 from stride 8 on, and what it sees; coordinates beside them.
+        cfg.model.backbone.in_channels = [40, 112, 320, 16]
+        cfg.model.neck.in_channels = [42, 114, 322, 18]
     side = 96 if cfg.model.backbone.get('window_size') == 12 else 64
-    inner = cfg.model.backbone.get('backbone', {}).get('arch', {})
+    inner = _arch(cfg.model.backbone.get('backbone', {}))
     if inner.get('model_type') in ('dinov2', 'dinov3_vit'):
         # Maps of a pyramid have one width; patches are of 14 or 16 pixels.
         side, width = 112, [STAGES[-1]] * 4
@@ -232,6 +257,9 @@ def shrink(cfg, data_root, work_dir):
                 transform['scale'] = (side, side)
         loader = cfg[f'{part}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        if loader.dataset.type == 'JSONLinesRefDataset':
+            loader.dataset.type = 'RefCOCODataset'
+            loader.dataset.split = part
         assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset')
         loader.dataset.update(
             data_root=str(data_root),

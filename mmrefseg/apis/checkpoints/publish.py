@@ -52,7 +52,8 @@ def publish_model(checkpoint: str,
     weights also holds the config, what was measured and a checksum, so that
     ``init_model(None, file)`` needs nothing else but the vocabulary, beside
     it. Frozen parts that have the weights of an installed package
-    (``pretrained='package:...'``) stay there. Files of an earlier publication in the same folder are replaced.
+    (``pretrained='package:...'``) stay there. Files of an earlier publication
+    in the same folder are replaced.
 
     Args:
         checkpoint (str): What a training run wrote, or other weights.
@@ -72,7 +73,8 @@ def publish_model(checkpoint: str,
 
     Returns:
         dict: What ``metadata.json`` says, ``changes`` (what was changed in
-        the config), ``left_to_packages`` (tensors), ``folder`` and ``folder_bytes``.
+        the config), ``left_to_packages`` (tensors), ``folder`` and
+        ``folder_bytes``.
 
     Raises:
         FileNotFoundError: A file is not there.

@@ -35,7 +35,8 @@ class FeatureCache:
     def __len__(self) -> int:
         if self.folder is None:
             return len(self._kept)
-        return sum(name.endswith('.safetensors') for name in os.listdir(self.folder))
+        return sum(
+            name.endswith('.safetensors') for name in os.listdir(self.folder))
 
     def clear(self) -> None:
         """Forget what is in memory; files stay."""
