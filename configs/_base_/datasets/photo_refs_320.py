@@ -1,7 +1,7 @@
 # Photographs at 320 x 320 with derived sentences, made from any annotations in
 # COCO's layout by compose_coco.py and coco_to_refs.py of
-# tools/dataset_converters (docs/photos.md). data/photo_refs holds train/images,
-# train.jsonl, val/images and val.jsonl.
+# tools/dataset_converters (docs/derived_refs.md). data/photo_refs holds
+# train/images, train.jsonl, val/images and val.jsonl.
 dataset_type = 'JSONLinesRefDataset'
 data_root = 'data/photo_refs/'
 image_scale = (320, 320)
