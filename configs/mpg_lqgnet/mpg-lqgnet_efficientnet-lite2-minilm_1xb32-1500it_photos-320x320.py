@@ -9,8 +9,7 @@ _base_ = [
 ]
 max_iters = 1500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-# float32 everywhere: most of the time goes into convolutions, which few CPUs
-# compute faster in bfloat16.
+# Mostly convolutions, which few CPUs compute faster in bfloat16.
 optim_wrapper = dict(dtype='float32')
 param_scheduler = [
     dict(

@@ -24,6 +24,7 @@ from mmrefseg.apis import RefSegInferencer
 from mmrefseg.datasets import JSONLinesRefDataset
 
 SENTENCE = 'the thing'  # as FixedSentence of blind.py
+BATCH = 16  # sentences at once
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,16 +72,17 @@ def run(inferencer: RefSegInferencer, refs: str, images: str,
                         for s in found})
         start = time.perf_counter()
         answers = {}
-        for i in range(0, len(texts), 16):
-            some = texts[i:i + 16]
-            for said in inferencer.segment(some, image)['predictions']:
+        for i in range(0, len(texts), BATCH):
+            done = inferencer.segment(texts[i:i + BATCH], image)
+            for said in done['predictions']:
                 answers[said['text']] = Answer(
                     said['mask'], said.get('existence_score', 1.))
         decode += time.perf_counter() - start
         sentences += len(texts)
         photos += 1
-        scores.add_photo(
-            found, lambda text: answers[SENTENCE if blind == 'text' else text])
+        if blind == 'text':
+            answers = dict.fromkeys((s.text for s in found), answers[SENTENCE])
+        scores.add_photo(found, answers.__getitem__)
         if photos == most:
             break
     seconds = dict(photo=encode / photos, sentence=decode / sentences)
