@@ -3,15 +3,18 @@ from .backbones import (EarlyFusionBackbone, LanguageBackbone,
                         LanguageSwinTransformer, LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
+from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
+                         SAM3Segmentor)
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
-    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
-    'EarlyFusionBackbone', 'ExistencePredictor', 'LQPGHead',
-    'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
-    'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
-    'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'
+    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor', 'CoordMaskHead',
+    'EarlyFusionBackbone', 'ExistencePredictor', 'FoundationSegmentor',
+    'GroundedSAM', 'LQPGHead', 'LanguageBackbone', 'LanguageGate',
+    'LanguageSwinTransformer', 'LateFusionBackbone', 'PWAM',
+    'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
+    'ReferringPixelDecoder', 'SAM3Segmentor', 'TileConcat'
 ]

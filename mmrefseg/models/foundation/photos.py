@@ -1,0 +1,29 @@
+# Licensed under the Apache License, Version 2.0.
+"""Photos as processors of ``transformers`` take them."""
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+
+def to_photos(images: Tensor) -> list[Image.Image]:
+    """The photos that a data preprocessor without mean and std gives.
+
+    Args:
+        images (Tensor): ``N x 3 x H x W``, RGB, whole numbers of 0..255 in
+            any dtype.
+
+    Returns:
+        list[PIL.Image.Image]: ``N`` photos in RGB.
+
+    Raises:
+        ValueError: The values are no pixels: they were normalised.
+    """
+    pixels = images.detach().cpu().numpy()
+    exact = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    if not np.array_equal(exact, pixels):
+        raise ValueError(
+            'A foundation model takes photos as they are, 0..255 in RGB, '
+            'since its own processor normalises them: leave mean and std out '
+            'of data_preprocessor.')
+    return [Image.fromarray(x) for x in exact.transpose(0, 2, 3, 1)]
