@@ -144,7 +144,7 @@ def _grounding_dino(folder):
         do_pad=True,
         format='coco_detection',
         resample=2,
-        size=dict(shortest_edge=64, longest_edge=96))
+        size=dict(shortest_edge=96, longest_edge=128))
     backbone = transformers.SwinConfig(
         image_size=64,
         embed_dim=16,

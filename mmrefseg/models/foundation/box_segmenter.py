@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .hub import Loaded
+from .photos import process
 
 SEGMENTERS = ('sam', 'sam2', 'sam2_video')
 # Masks at the size of the photo that are held at once.
@@ -35,8 +36,7 @@ class BoxSegmenter(nn.Module):
             without padding, ``N x 2``, int64, and its embeddings, each
             ``N x C x h x w``.
         """
-        inputs = self.processor.image_processor(
-            images=list(photos), return_tensors='pt')
+        inputs = process(self.processor, photos)
         pixels = inputs['pixel_values']
         seen = inputs.get('reshaped_input_sizes')
         if seen is None:  # SAM 2 stretches the photo over its whole input

@@ -8,7 +8,7 @@ from mmrefseg.registry import MODELS
 from mmrefseg.structures import ImageFeatures, Prediction
 from .base import FoundationSegmentor
 from .hub import load_pretrained
-from .photos import to_photos
+from .photos import process, to_photos
 from .prompts import Sentences, check_template
 
 
@@ -74,8 +74,7 @@ class CLIPSegSegmentor(FoundationSegmentor):
     def encode_images(self, inputs: Tensor) -> ImageFeatures:
         """The photos as the processor makes them, ``N x 3 x h x w``; see
         :meth:`FoundationSegmentor.encode_images`."""
-        pixels = self.processor.image_processor(
-            images=to_photos(inputs), return_tensors='pt')['pixel_values']
+        pixels = process(self.processor, to_photos(inputs))['pixel_values']
         size = (inputs.shape[2], inputs.shape[3])
         return ImageFeatures(
             (pixels.to(self.network.device, self.network.dtype), ), size)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .hub import Loaded
+from .photos import process
 from .prompts import Sentences, lower_phrase
 
 DETECTORS = ('grounding-dino', 'owlv2')
@@ -40,8 +41,7 @@ class Detector(nn.Module):
         Returns:
             Tensor: ``N x 3 x h x w``. Photos of one size need no padding.
         """
-        pixels = self.processor.image_processor(
-            images=list(photos), return_tensors='pt')['pixel_values']
+        pixels = process(self.processor, photos)['pixel_values']
         return pixels.to(self.device, self.network.dtype)
 
     def detect(self, pixels: Tensor, texts: Sequence[str],

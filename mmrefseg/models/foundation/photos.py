@@ -1,6 +1,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Photos as processors of ``transformers`` take them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image
 from torch import Tensor
@@ -27,3 +30,22 @@ def to_photos(images: Tensor) -> list[Image.Image]:
             'since its own processor normalises them: leave mean and std out '
             'of data_preprocessor.')
     return [Image.fromarray(x) for x in exact.transpose(0, 2, 3, 1)]
+
+
+def process(processor: Any, photos: Sequence[Image.Image]) -> Any:
+    """What the image processor of a model makes of photos.
+
+    Args:
+        processor (Any): Of transformers, with an ``image_processor``.
+        photos (Sequence[PIL.Image.Image]): ``N`` photos in RGB.
+
+    Returns:
+        Any: Its answer, such as ``pixel_values``, ``N x 3 x h x w``, resized
+        and normalised.
+    """
+    # Else it would take a photo of 3 pixels in height for one with its
+    # channels first.
+    return processor.image_processor(
+        images=list(photos),
+        input_data_format='channels_last',
+        return_tensors='pt')

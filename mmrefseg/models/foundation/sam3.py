@@ -9,7 +9,7 @@ from mmrefseg.registry import MODELS
 from mmrefseg.structures import ImageFeatures, Prediction
 from .base import NOTHING, FoundationSegmentor
 from .hub import load_pretrained
-from .photos import to_photos
+from .photos import process, to_photos
 from .prompts import Sentences
 
 
@@ -81,8 +81,7 @@ class SAM3Segmentor(FoundationSegmentor):
     def encode_images(self, inputs: Tensor) -> ImageFeatures:
         """Maps of the vision encoder and their positions; see
         :meth:`FoundationSegmentor.encode_images`."""
-        pixels = self.processor.image_processor(
-            images=to_photos(inputs), return_tensors='pt')['pixel_values']
+        pixels = process(self.processor, to_photos(inputs))['pixel_values']
         vision = self.network.get_vision_features(
             pixel_values=pixels.to(self.network.device, self.network.dtype))
         size = (inputs.shape[2], inputs.shape[3])
