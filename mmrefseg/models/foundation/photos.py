@@ -42,10 +42,23 @@ def process(processor: Any, photos: Sequence[Image.Image]) -> Any:
     Returns:
         Any: Its answer, such as ``pixel_values``, ``N x 3 x h x w``, resized
         and normalised.
+
+    Raises:
+        ValueError: A photo is so narrow that nothing of its shorter side
+            would be left.
     """
-    # Else it would take a photo of 3 pixels in height for one with its
-    # channels first.
-    return processor.image_processor(
-        images=list(photos),
-        input_data_format='channels_last',
-        return_tensors='pt')
+    try:
+        # Else it would take a photo of 3 pixels in height for one with its
+        # channels first.
+        return processor.image_processor(
+            images=list(photos),
+            input_data_format='channels_last',
+            return_tensors='pt')
+    except Exception as error:  # of a side that was resized to nothing
+        width, height = photos[0].size
+        if min(photos[0].size) * 50 > max(photos[0].size):
+            raise
+        raise ValueError(
+            f'A photo of {height} x {width} (height x width) is too narrow '
+            f'for the {type(processor).__name__} of the model: cut it into '
+            'pieces that are less long.') from error
