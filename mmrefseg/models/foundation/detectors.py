@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import transformers
+from packaging.version import Version
 from PIL import Image
 from torch import Tensor, nn
 
@@ -80,10 +82,20 @@ class Detector(nn.Module):
 
 
 class GroundingDINODetector(Detector):
-    """Grounding DINO. A box has the score of the token that fits it best."""
+    """Grounding DINO. A box has the score of the token that fits it best.
+
+    Raises:
+        ImportError: It is wanted in half precision, which transformers runs
+            since 5.0.
+    """
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)
+        if loaded.model.dtype != torch.float32 and _major() < 5:
+            raise ImportError(
+                'Grounding DINO runs in half precision since transformers '
+                f"5.0; installed is {transformers.__version__}: set "
+                "dtype='float32', or pip install 'transformers>=5'.")
         self.sentences = Sentences(loaded.processor.tokenizer,
                                    loaded.model.config.max_text_len)
 
@@ -116,6 +128,15 @@ class OWLv2Detector(Detector):
         self.sentences = Sentences(loaded.processor.tokenizer,
                                    text.max_position_embeddings)
 
+    def encode(self, photos):
+        height = photos[0].height
+        if height in (1, 3) and photos[0].width > 1 and _major() < 5:
+            raise ValueError(
+                f'A photo is {height} pixels in height, which the processor '
+                'of OWLv2 in transformers 4 takes for its channels: enlarge '
+                "it, or pip install 'transformers>=5'.")
+        return super().encode(photos)
+
     def _run(self, pixels, texts):
         tokens = self.sentences(texts, fill=True, device=self.device)
         out = self.network(
@@ -126,6 +147,10 @@ class OWLv2Detector(Detector):
 
     def _frame(self, size):
         return [max(size)] * 2
+
+
+def _major() -> int:
+    return Version(transformers.__version__).major
 
 
 def build_detector(loaded: Loaded) -> Detector:

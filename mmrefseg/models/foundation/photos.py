@@ -47,13 +47,16 @@ def process(processor: Any, photos: Sequence[Image.Image]) -> Any:
         ValueError: A photo is so narrow that nothing of its shorter side
             would be left.
     """
+    inner, options = processor.image_processor, {}
+    if not type(inner).__name__.endswith('Fast'):
+        # Else a photo of 3 pixels in height is taken for one with its
+        # channels first; those of transformers 4 with torchvision know it.
+        options['input_data_format'] = 'channels_last'
+    if photos[0].size == (1, 1):
+        # One colour, of whatever size: some take one pixel for a channel.
+        photos = [photo.resize((8, 8)) for photo in photos]
     try:
-        # Else it would take a photo of 3 pixels in height for one with its
-        # channels first.
-        return processor.image_processor(
-            images=list(photos),
-            input_data_format='channels_last',
-            return_tensors='pt')
+        return inner(images=list(photos), return_tensors='pt', **options)
     except Exception as error:  # of a side that was resized to nothing
         width, height = photos[0].size
         if min(photos[0].size) * 50 > max(photos[0].size):

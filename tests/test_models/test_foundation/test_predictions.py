@@ -137,7 +137,7 @@ def _segment(segmenter, photo, boxes):
             pixel_values=inputs['pixel_values'],
             input_boxes=inputs['input_boxes'].float(),
             multimask_output=False)
-    more = [] if reshaped is None else [reshaped]
+    more = [reshaped] if type(processor).__name__ == 'SamProcessor' else []
     masks = processor.post_process_masks(out.pred_masks, sizes, *more)[0]
     return masks[:, 0].any(dim=0)
 
@@ -236,6 +236,14 @@ def test_threshold_zero_always_answers(name, build, batch):
 def test_odd_photos(name, build):
     model = build(name)
     for size in ((1, 1), (3, 40), (1, 30), (40, 1), (7, 5)):
+        old = Version(transformers.__version__).major < 5
+        if name == 'owlv2-sam' and old and size[0] < 4 and size[1] > 1:
+            with pytest.raises(ValueError, match='pixels in height'):
+                model.test_step(
+                    dict(
+                        inputs=[torch.zeros(3, *size, dtype=torch.uint8)],
+                        data_samples=[_sample(size)]))
+            continue
         image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
         image[1:] = image[0]  # grey
         data = dict(inputs=[image], data_samples=[_sample(size)])
@@ -273,6 +281,10 @@ def test_other_output_sizes_and_thresholds(build, batch):
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_half_precision(name, dtype, build, batch):
+    if 'gdino' in name and Version(transformers.__version__).major < 5:
+        with pytest.raises(ImportError, match='half precision since'):
+            build(name, dtype=dtype)
+        return
     model = build(name, dtype=dtype)
     assert {p.dtype for p in model.parameters()} == {getattr(torch, dtype)}
     exact = build(name).test_step(batch(rows=(0, )))[0]
