@@ -27,6 +27,8 @@ class BoxSegmenter(nn.Module):
         super().__init__()
         self.network = loaded.model
         self.processor = loaded.processor
+        # SAM keeps the shape of the photo and pads; SAM 2 stretches it.
+        self.pads = loaded.kind == 'sam'
 
     def encode(self, photos: Sequence[Image.Image]) -> tuple[Tensor, ...]:
         """Embed ``N`` photos of one size.
@@ -38,14 +40,15 @@ class BoxSegmenter(nn.Module):
         """
         inputs = process(self.processor, photos)
         pixels = inputs['pixel_values']
-        seen = inputs.get('reshaped_input_sizes')
-        if seen is None:  # SAM 2 stretches the photo over its whole input
+        if self.pads:
+            seen = torch.as_tensor(inputs['reshaped_input_sizes'])
+        else:
             seen = torch.tensor([pixels.shape[-2:]] * len(photos))
         embeddings = self.network.get_image_embeddings(
             pixels.to(self.network.device, self.network.dtype))
         if isinstance(embeddings, Tensor):
             embeddings = [embeddings]
-        return (torch.as_tensor(seen).to(self.network.device), *embeddings)
+        return (seen.to(self.network.device), *embeddings)
 
     def segment(self, encoded: Sequence[Tensor], boxes: Tensor,
                 size: tuple[int, int]) -> Iterator[Tensor]:
@@ -75,7 +78,7 @@ class BoxSegmenter(nn.Module):
     def _at_photo_size(self, masks: Tensor, seen: Tensor,
                        size: tuple[int, int]) -> Tensor:
         sizes = [[list(size)]]
-        if type(self.network).__name__ == 'SamModel':
+        if self.pads:
             sizes.append(seen.tolist())
         return self.processor.post_process_masks(
             masks, *sizes, binarize=False)[0]
