@@ -34,7 +34,7 @@ def _import_torchvision():
     are whole.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except ImportError:
         return
     except RuntimeError:

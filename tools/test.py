@@ -13,8 +13,7 @@ or leave it out.
 
 import argparse
 
-from command_options import (draw_predictions, dump_predictions,
-                             set_checkpoint)
+from command_options import draw_predictions, dump_predictions, set_checkpoint
 from mmengine.config import DictAction
 
 from mmrefseg.engine import launch

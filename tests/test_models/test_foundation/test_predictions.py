@@ -259,8 +259,9 @@ def _sample(size, text='the star'):
 def test_too_narrow_photos_are_named(build):
     model = build('gdino-sam')
     image = torch.zeros(3, 1, 2000, dtype=torch.uint8)
+    data = dict(inputs=[image], data_samples=[_sample((1, 2000))])
     with pytest.raises(ValueError, match='1 x 2000 .* too narrow'):
-        model.test_step(dict(inputs=[image], data_samples=[_sample((1, 2000))]))
+        model.test_step(data)
 
 
 def test_other_output_sizes_and_thresholds(build, batch):
