@@ -156,7 +156,8 @@ class FoundationSegmentor(BaseModel):
             self.predict_pairs(image, rows, texts), data_samples, options)
         return data_samples
 
-    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+    def loss(self, inputs: Tensor | Sequence[Tensor],
+             data_samples: OptSampleList) -> dict:
         """Refuse to train.
 
         Raises:

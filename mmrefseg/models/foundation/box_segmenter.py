@@ -2,6 +2,7 @@
 """Masks of what is in boxes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from PIL import Image
@@ -25,7 +26,7 @@ class BoxSegmenter(nn.Module):
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__()
-        self.network = loaded.model
+        self.network: Any = loaded.model
         self.processor = loaded.processor
         # SAM keeps the shape of the photo and pads; SAM 2 stretches it.
         self.pads = loaded.kind == 'sam'
@@ -66,7 +67,8 @@ class BoxSegmenter(nn.Module):
         seen, *maps = encoded
         embeddings = maps if len(maps) > 1 else maps[0]
         scale = seen[0].flip(0) / seen.new_tensor(size).flip(0)
-        scaled = (boxes * scale.repeat(2)).to(self.network.dtype)
+        # In float32 also where the weights are not: bfloat16 is off by pixels.
+        scaled = boxes * scale.repeat(2)
         for start in range(0, len(scaled), _CHUNK):  # none for no box
             part = scaled[start:start + _CHUNK]
             masks = self.network(

@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -68,7 +69,7 @@ class CLIPSegSegmentor(FoundationSegmentor):
             test_cfg=test_cfg,
             data_preprocessor=data_preprocessor)
         self.template = template
-        self.network = loaded.model
+        self.network: Any = loaded.model
         self.processor = loaded.processor
 
     def encode_images(self, inputs: Tensor) -> ImageFeatures:

@@ -29,7 +29,7 @@ class Detector(nn.Module):
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__()
-        self.network = loaded.model
+        self.network: Any = loaded.model
         self.processor = loaded.processor
 
     @property

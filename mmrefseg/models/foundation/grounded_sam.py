@@ -118,7 +118,7 @@ class GroundedSAM(FoundationSegmentor):
             for mask in self.segmenter.segment(own, chosen, image.size):
                 torch.maximum(logits[i, 0], mask, out=logits[i, 0])
         height, width = image.size
-        first = boxes[torch.arange(len(texts)), best]
+        first = boxes[torch.arange(len(texts), device=best.device), best]
         return Prediction(
             logits,
             existence=existence,

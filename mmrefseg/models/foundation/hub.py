@@ -57,11 +57,11 @@ class Loaded(NamedTuple):
 
     Attributes:
         kind (str): Its ``model_type``.
-        model (nn.Module): In evaluation mode, on the CPU.
+        model (PreTrainedModel): In evaluation mode, on the CPU.
         processor (Any): Its processor.
     """
     kind: str
-    model: nn.Module
+    model: Any
     processor: Any
 
 
@@ -130,7 +130,7 @@ def _kind_of(name: str, kinds: Sequence[str], source: dict) -> str:
         raise OSError(
             _why_not(name, source['local_files_only'], error)) from error
     kind = config.get('model_type')
-    if kind not in kinds:
+    if kind is None or kind not in kinds:
         raise ValueError(
             f'{name} holds a model of the kind {kind!r}, but one of '
             f'{", ".join(map(repr, kinds))} is wanted here.')

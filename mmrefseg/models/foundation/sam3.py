@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +76,7 @@ class SAM3Segmentor(FoundationSegmentor):
             test_cfg=test_cfg,
             data_preprocessor=data_preprocessor)
         self.instances = instances
-        self.network = loaded.model
+        self.network: Any = loaded.model
         self.processor = loaded.processor
 
     def encode_images(self, inputs: Tensor) -> ImageFeatures:
@@ -114,7 +115,8 @@ class SAM3Segmentor(FoundationSegmentor):
             if self.instances == 'best':
                 chosen = best[i:i + 1]
             logits.append(_union(masks[chosen], image.size))
-        boxes = out.pred_boxes[torch.arange(len(texts)), best].float()
+        index = torch.arange(len(texts), device=best.device)
+        boxes = out.pred_boxes[index, best].float()
         return Prediction(
             torch.stack(logits),
             existence=existence,
