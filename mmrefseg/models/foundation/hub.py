@@ -4,6 +4,7 @@
 import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -108,6 +109,9 @@ def load_pretrained(name: str,
     version = Version(transformers.__version__)
     key = 'dtype' if version >= Version('4.56') else 'torch_dtype'
     try:
+        if Path(name).is_dir() and not list(Path(name).glob('*.safetensors')):
+            # Older releases would take a .bin of a folder all the same.
+            raise OSError('the folder has no safetensors')
         processor = getattr(transformers, known.processor).from_pretrained(
             name, **source)
         model, info = getattr(transformers, known.model).from_pretrained(
