@@ -19,12 +19,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV := .venv
 OFFICIAL := .venv-official
 TRANSFORMERS4 := .venv-transformers4
+TORCHVISION_DIR := .venv-torchvision
 PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -q -n $(WORKERS) \
 	--dist loadfile $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test fuzz faults lint docs docs-check \
-	line-official line-transformers4 clean
+	line-official line-torchvision line-transformers4 clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | \
@@ -117,7 +118,20 @@ line-transformers4: $(TRANSFORMERS4)/.installed  ## Run the tests with transform
 	"^(onedl|torch |transformers |numpy |opencv|pycocotools )"
 	$(call PYTEST,$(TRANSFORMERS4))
 
+# The release that fits TORCH. Its operators do not load beside a PyTorch for
+# CPUs, its transforms do (tests/conftest.py); so it lies outside of $(VENV).
+TORCHVISION ?= 0.28.0
+$(TORCHVISION_DIR)/.installed: $(VENV)/.installed
+	$(VENV)/bin/python -m pip install -q --no-deps --upgrade \
+	--target $(TORCHVISION_DIR) torchvision==$(TORCHVISION)
+	@touch $@
+
+line-torchvision: $(TORCHVISION_DIR)/.installed  ## Run the tests of SAM 2 and SAM 3, which need torchvision
+	PYTHONPATH=$(TORCHVISION_DIR) OMP_NUM_THREADS=1 $(VENV)/bin/python -m \
+	pytest -q tests/test_models/test_foundation tests/test_configs.py \
+	-k "foundation or ready" $(ARGS)
+
 clean:  ## Remove the environments, builds and caches, not data/ nor work_dirs/
-	rm -rf $(VENV) $(OFFICIAL) $(TRANSFORMERS4) build dist *.egg-info \
+	rm -rf $(VENV) $(OFFICIAL) $(TRANSFORMERS4) $(TORCHVISION_DIR) build dist *.egg-info \
 	mmrefseg/.mim .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

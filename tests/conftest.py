@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from pycocotools import mask as coco_mask
 
 # No test asks a hub: without a network each question would wait for retries,
@@ -19,6 +20,34 @@ os.environ['HF_HUB_OFFLINE'] = '1'
 
 # As for a script in tools/; last, since there is a test.py there.
 sys.path.append(str(Path(__file__).parents[1] / 'tools'))
+sys.path.append(str(Path(__file__).parent))  # tiny_foundation
+
+_OPERATORS: list = []
+
+
+def _import_torchvision():
+    """Make torchvision importable beside a PyTorch for CPUs, if it is there.
+
+    The release on PyPI is built for GPUs. Beside another build its own
+    operators are missing, and with them their names, by which its import
+    fails, and that of transformers; its transforms, which processors use,
+    are whole.
+    """
+    try:
+        import torchvision
+    except ImportError:
+        return
+    except RuntimeError:
+        for name in [x for x in sys.modules if x.startswith('torchvision')]:
+            del sys.modules[name]
+        _OPERATORS.append(torch.library.Library('torchvision', 'DEF'))
+        for name in ('nms', 'qnms'):
+            _OPERATORS[0].define(f'{name}(Tensor dets, Tensor scores, '
+                                 'float iou_threshold) -> Tensor')
+        import torchvision  # noqa: F401
+
+
+_import_torchvision()
 
 # id: (height, width)
 SIZES = {1: (64, 96), 2: (80, 80), 3: (70, 50), 4: (65, 65)}
@@ -190,3 +219,23 @@ def bert_sized_vocab(tmp_path_factory):
     tokens += [f'word{i}' for i in range(30522 - len(tokens))]
     path.write_text('\n'.join(tokens) + '\n')
     return str(path)
+
+
+@pytest.fixture(scope='session')
+def tiny_weights(tmp_path_factory):
+    """A function that gives the folder (str) of a tiny random model in the
+    files of a hub: ``tiny_weights('clipseg')``; see tiny_foundation.py. It
+    skips the test where the kind cannot be built."""
+    import tiny_foundation
+    folders = {}
+
+    def weights(kind):
+        reason = tiny_foundation.missing(kind)
+        if reason is not None:
+            pytest.skip(reason)
+        if kind not in folders:
+            folders[kind] = tiny_foundation.write(
+                kind, tmp_path_factory.mktemp('hub') / kind)
+        return folders[kind]
+
+    return weights

@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Every config of every method: it is built at its full size without memory,
 trained for one step and tested once in small, and held to the conventions.
+One that only tests pretrained weights is tested once with tiny ones.
 
 A new config is found by itself.
 """
@@ -26,6 +27,12 @@ CONFIGS = sorted(
     str(path.relative_to(ROOT))
     for pattern in ('configs/*/**/*.py', 'projects/*/configs/**/*.py')
     for path in ROOT.glob(pattern) if '_base_' not in path.parts)
+# Those that name pretrained weights and test: they inherit a set of photos.
+READY = [
+    name for name in CONFIGS
+    if '_base_/photos/' in (ROOT / name).read_text()
+]
+CONFIGS = [name for name in CONFIGS if name not in READY]
 # Batch of each method's recipe for real data, over all GPUs.
 PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32)
 # How much of the method's name, GPUs and batch, then what differs, the data.
@@ -258,24 +265,27 @@ def shrink(cfg, data_root, work_dir):
         for transform in pipeline:
             if transform['type'] == 'Resize':
                 transform['scale'] = (side, side)
-        loader = cfg[f'{part}_dataloader']
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-        if loader.dataset.type == 'JSONLinesRefDataset':
-            loader.dataset.type = 'RefCOCODataset'
-            loader.dataset.split = part
-        assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset')
-        loader.dataset.update(
-            data_root=str(data_root),
-            ann_file='instances.json',
-            data_prefix=dict(img_path='images/'),
-            split_by=None,
-            split_file='refs(unc).p')
+        _use_tiny_set(part, cfg[f'{part}_dataloader'], data_root)
     if cfg.train_cfg.type == 'EpochBasedTrainLoop':
         cfg.train_cfg.update(max_epochs=1, val_interval=1)
     else:
         cfg.train_cfg.update(max_iters=1, val_interval=1)
     cfg.default_hooks.logger.interval = 1
     cfg.work_dir = str(work_dir)
+
+
+def _use_tiny_set(part, loader, data_root):
+    loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    if loader.dataset.type == 'JSONLinesRefDataset':
+        loader.dataset.type = 'RefCOCODataset'
+        loader.dataset.split = part
+    assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset')
+    loader.dataset.update(
+        data_root=str(data_root),
+        ann_file='instances.json',
+        data_prefix=dict(img_path='images/'),
+        split_by=None,
+        split_file='refs(unc).p')
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -307,6 +317,68 @@ def test_one_step_in_small(name, tmp_path, tiny_refer_root):
     scalars = list((tmp_path / 'run').glob('*/vis_data/scalars.json'))
     assert '"oIoU"' in scalars[0].read_text()
     assert list((tmp_path / 'run').glob('best_oIoU_*.pth'))
+
+
+# Which of tests/tiny_foundation.py stands for weights that configs name.
+TINY_WEIGHTS = {
+    'CIDAS/clipseg-rd64-refined': 'clipseg',
+    'IDEA-Research/grounding-dino-base': 'grounding-dino',
+    'IDEA-Research/grounding-dino-tiny': 'grounding-dino',
+    'facebook/sam-vit-base': 'sam',
+    'facebook/sam-vit-huge': 'sam',
+    'facebook/sam2.1-hiera-large': 'sam2',
+    'facebook/sam3': 'sam3',
+    'google/owlv2-base-patch16-ensemble': 'owlv2',
+}
+
+
+def weights_of(cfg):
+    """Arguments of the model that name weights of a hub."""
+    return {
+        key: value
+        for key, value in cfg.model.items()
+        if isinstance(value, str) and re.fullmatch(r'[\w-]+/[\w.-]+', value)
+    }
+
+
+@pytest.mark.parametrize('name', READY)
+def test_ready_weights_in_small(name, tmp_path, tiny_refer_root,
+                                tiny_weights):
+    """Through the Runner; only weights and data are others."""
+    cfg = _load(name)
+    for key, weights in weights_of(cfg).items():
+        if weights not in TINY_WEIGHTS:
+            raise NotImplementedError(
+                f'model.{key} names {weights}: say in TINY_WEIGHTS of '
+                'tests/test_configs.py which tiny weights stand for it.')
+        cfg.model[key] = tiny_weights(TINY_WEIGHTS[weights])
+    _use_tiny_set(cfg.test_dataloader, tiny_refer_root)
+    cfg.work_dir = str(tmp_path / 'run')
+    cfg.experiment_name = cfg.visualizer.name = name
+    scores = Runner.from_cfg(cfg).test()
+    assert 0 <= scores['oIoU'] <= 100
+    assert ('gIoU' in scores) == ('grefcoco' in name)
+
+
+@pytest.mark.parametrize('name', READY)
+def test_conventions_of_ready_weights(name):
+    path, cfg = ROOT / name, _load(name)
+    assert 10 <= len(path.read_text().splitlines()) <= 20
+    assert re.fullmatch(r'[a-z0-9]+(-[a-z0-9]+)*(_[a-z0-9-]+)+\.py', path.name)
+    assert cfg.default_scope == 'mmrefseg'
+    assert weights_of(cfg)
+    # Nothing else of a run: there is nothing to train.
+    for key in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'val_cfg'):
+        assert cfg.get(key) is None
+    types = [x['type'] for x in cfg.test_dataloader.dataset.pipeline]
+    assert types == ['LoadRefImage', 'LoadRefMask', 'PackRefInputs']
+    # Where every sentence has a target, the model has to answer.
+    always = cfg.test_evaluator.get('no_target') is None
+    assert (cfg.model.existence_threshold == 0) == always
+
+
+def test_there_are_ready_weights():
+    assert len(READY) >= 5
 
 
 def _watch(call_hook, note):

@@ -8,6 +8,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
+from mmrefseg.registry import MODELS
+
 AMP_WRAPPERS = ('AmpOptimWrapper', 'AutocastOptimWrapper')
 
 
@@ -57,6 +59,21 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
+def check_training(cfg: Config) -> None:
+    """Raise where a config has nothing to train.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        ValueError: It has no ``train_cfg``, as those of configs/foundation.
+    """
+    if cfg.get('train_cfg') is None:
+        raise ValueError(
+            f'The config {cfg.filename} is for testing and inference and has '
+            'no train_cfg: train one of configs/mpg_lqgnet or configs/lavt.')
+
+
 def set_resume(cfg: Config, checkpoint: str | None) -> None:
     """Resume a training run.
 
@@ -91,6 +108,31 @@ def check_checkpoint(path: str) -> None:
         raise FileNotFoundError(
             f'There is no checkpoint {path}: see the .pth files in the work '
             'directory of the training run.')
+
+
+def set_checkpoint(cfg: Config, path: str | None) -> None:
+    """Load a checkpoint, unless the model brings its weights.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        path (str, optional): The checkpoint; None or 'none' for a model that
+            needs none.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The model needs a checkpoint, and none is named.
+    """
+    if path not in (None, 'none'):
+        check_checkpoint(path)
+        cfg.load_from = path
+        return
+    cfg.load_from = None
+    kind = cfg.model.type
+    model = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not getattr(model, 'brings_weights', False):
+        raise ValueError(
+            f'No checkpoint is named, and {kind} brings no weights: '
+            'give the path of a .pth file after the config.')
 
 
 def draw_predictions(cfg: Config,

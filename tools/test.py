@@ -6,12 +6,14 @@ Usage:
     python tools/test.py CONFIG CHECKPOINT [--work-dir DIR]
         [--out FILE.jsonl] [--show] [--show-dir DIR]
         [--cfg-options key=value ...]
+
+Models of configs/foundation bring their weights: give 'none' as CHECKPOINT,
+or leave it out.
 """
 
 import argparse
 
-from command_options import (check_checkpoint, draw_predictions,
-                             dump_predictions)
+from command_options import draw_predictions, dump_predictions, set_checkpoint
 from mmengine.config import DictAction
 
 from mmrefseg.engine import launch
@@ -21,7 +23,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Test a referring segmentor.')
     parser.add_argument('config', help='path of the config file')
-    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help="path of the checkpoint; 'none' where the model brings its "
+        'weights (configs/foundation)')
     parser.add_argument(
         '--work-dir', help='folder for the logs and the metrics')
     parser.add_argument(
@@ -71,8 +77,7 @@ def main() -> None:
         options=args.cfg_options,
         work_dir=args.work_dir,
         launcher=args.launcher)
-    check_checkpoint(args.checkpoint)
-    cfg.load_from = args.checkpoint
+    set_checkpoint(cfg, args.checkpoint)
     cfg.resume = False
     if args.show or args.show_dir:
         draw_predictions(

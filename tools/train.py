@@ -8,7 +8,8 @@ Usage:
 
 import argparse
 
-from command_options import enable_amp, enable_auto_scale_lr, set_resume
+from command_options import (check_training, enable_amp, enable_auto_scale_lr,
+                             set_resume)
 from mmengine.config import DictAction
 
 from mmrefseg.engine import launch
@@ -66,6 +67,7 @@ def main() -> None:
         options=args.cfg_options,
         work_dir=args.work_dir,
         launcher=args.launcher)
+    check_training(cfg)
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

@@ -4,16 +4,19 @@ from .backbones import (EarlyFusionBackbone, EfficientNetLite, HFBackbone,
                         LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
+from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
+                         SAM3Segmentor)
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder, HFTextEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
-    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CoordMaskHead',
+    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor', 'CoordMaskHead',
     'EarlyFusionBackbone', 'EfficientNetLite', 'ExistencePredictor',
-    'HFBackbone', 'HFTextEncoder', 'LQPGHead', 'LanguageBackbone',
-    'LanguageGate', 'LanguageSwinTransformer',
+    'FoundationSegmentor', 'GroundedSAM', 'HFBackbone', 'HFTextEncoder',
+    'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
-    'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'TileConcat'
+    'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'SAM3Segmentor',
+    'TileConcat'
 ]

@@ -155,7 +155,8 @@ def test_every_argument_of_every_config_is_accepted(warned, name):
         visit(before[key], key)
     merge_options(cfg, settings)
     assert cfg.to_dict() == before
-    assert len(types) > 20
+    # One that only tests has no optimizer, schedule or training pipeline.
+    assert len(types) > (20 if cfg.get('train_cfg') else 15)
     assert not warned
 
 

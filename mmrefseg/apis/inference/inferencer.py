@@ -399,14 +399,15 @@ class RefSegInferencer(BaseInferencer):
 
     def _init_model(self, cfg: Config, weights: str | None,
                     device: str) -> nn.Module:
-        if weights is None:
+        model = build_model(cfg, weights, device)
+        if weights is None and not getattr(model, 'brings_weights', False):
             print_log(
                 'The model has no weights: its masks are random. Give '
                 'weights=, or the name of a packaged model '
                 f'({", ".join(packaged_models()) or "there is none"}).',
                 'current',
                 level=logging.WARNING)
-        return build_model(cfg, weights, device)
+        return model
 
     def _init_pipeline(self, cfg: Config) -> InferencePipeline:
         with scope_of(cfg):
