@@ -352,7 +352,7 @@ def test_ready_weights_in_small(name, tmp_path, tiny_refer_root,
                 f'model.{key} names {weights}: say in TINY_WEIGHTS of '
                 'tests/test_configs.py which tiny weights stand for it.')
         cfg.model[key] = tiny_weights(TINY_WEIGHTS[weights])
-    _use_tiny_set(cfg.test_dataloader, tiny_refer_root)
+    _use_tiny_set('test', cfg.test_dataloader, tiny_refer_root)
     cfg.work_dir = str(tmp_path / 'run')
     cfg.experiment_name = cfg.visualizer.name = name
     scores = Runner.from_cfg(cfg).test()
