@@ -3,10 +3,9 @@ import json
 import sys
 
 import cv2
+import evaluate_photos
 import numpy as np
 import pytest
-
-import evaluate_photos
 from blind import BlankImage, FixedSentence
 from photo_scores import Answer, PhotoScores, Sentence, centre_box
 

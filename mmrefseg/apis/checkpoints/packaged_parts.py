@@ -9,15 +9,29 @@ them into it.
 
 import copy
 from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 
-def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, list[str]]]:
+@runtime_checkable
+class _Packaged(Protocol):
+
+    def packaged_state(self) -> list[str]:
+        ...
+
+    def load_packaged(self) -> None:
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        ...
+
+
+def _parts(model: nn.Module) -> Iterator[tuple[str, _Packaged, list[str]]]:
     for name, part in model.named_modules():
-        if hasattr(part, 'packaged_state') and not any(
-                p.requires_grad for p in part.parameters()):
+        frozen = not any(p.requires_grad for p in part.parameters())
+        if frozen and isinstance(part, _Packaged):
             names = part.packaged_state()
             if names:
                 prefix = f'{name}.' if name else ''
