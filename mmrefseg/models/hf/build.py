@@ -2,15 +2,17 @@
 """Architectures of ``transformers``, from a folder, a hub or a dict, built
 without their weights."""
 
+import contextlib
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 import transformers
 from mmengine.utils import digit_version
 from transformers import CONFIG_MAPPING, PretrainedConfig
+from transformers.utils import logging as their_logging
 
 from mmrefseg.fileio import first_line
 from .files import HUB
@@ -21,6 +23,21 @@ from .files import HUB
 _CANCELLED = ('.key.bias', '.k_proj.bias', '.k_lin.bias', '.k.bias')
 # Stands in for patches that pretraining hid.
 _UNUSED = ('mask_token', )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers itself says, and its bars."""
+    level = their_logging.get_verbosity()
+    bars = their_logging.is_progress_bar_enabled()
+    their_logging.set_verbosity_error()
+    their_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        their_logging.set_verbosity(level)
+        if bars:
+            their_logging.enable_progress_bar()
 
 
 def make_config(pretrained: str | None,
@@ -57,8 +74,10 @@ def make_config(pretrained: str | None,
     kind = arch.pop('model_type', None)
     if kind is not None:
         known = _known(kind, classes, f'model.{part}.arch')
-        _check_settings(known(), arch, kind, part)
-        return known(**arch)
+        # Defaults of one family contradict each other, as it says.
+        with quiet():
+            _check_settings(known(), arch, kind, part)
+            return known(**arch)
     if pretrained is None:
         raise ValueError(
             f'model.{part} needs an architecture: set arch=dict(model_type='

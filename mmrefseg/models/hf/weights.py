@@ -1,18 +1,15 @@
 # Licensed under the Apache License, Version 2.0.
 """Pretrained weights of ``transformers``, only from safetensors."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 import transformers
 from mmengine.logging import print_log
 from torch import nn
-from transformers.utils import logging as their_logging
 
 from mmrefseg.fileio import first_line, name_some
-from .build import copy_config, dtype_key, model_options
+from .build import copy_config, dtype_key, model_options, quiet
 from .lora import ADAPTER, without_adapter
 
 
@@ -48,7 +45,7 @@ def load_pretrained(model: nn.Module,
     options: dict[str, Any] = {dtype_key(): torch.float32}
     options.update(model_options(kind))
     try:
-        with _quiet():
+        with quiet():
             read, info = kind.from_pretrained(
                 pretrained,
                 config=copy_config(config),
@@ -96,18 +93,3 @@ def _reason(error: Exception) -> str:
     """The line of a message that names a tensor."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((x for x in lines if 'size' in x or 'shape' in x), lines[0])
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own report and bars: ours says what matters."""
-    level = their_logging.get_verbosity()
-    bars = their_logging.is_progress_bar_enabled()
-    their_logging.set_verbosity_error()
-    their_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        their_logging.set_verbosity(level)
-        if bars:
-            their_logging.enable_progress_bar()
