@@ -105,7 +105,8 @@ class GroundingDINODetector(Detector):
         lengths = tokens['attention_mask'].sum(dim=1)
         scores: list[Any] = [None] * len(texts)
         boxes: list[Any] = [None] * len(texts)
-        # Sentences of one length together: padding would change the scores.
+        # Sentences of one length together: padding changes the scores in
+        # transformers 4.40.
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero()[:, 0]
             out = self.network(
