@@ -19,7 +19,7 @@ FOLDER = ROOT / 'configs' / '_base_' / 'datasets'
 CONFIGS = sorted(
     x.stem for x in FOLDER.glob('*.py')
     if not x.stem.startswith(('synthetic', 'grefcoco', 'rrefcoco',
-                              'refcoco_all')))
+                              'refcoco_all', 'photo_refs')))
 
 # folder, split_by, images, splits of the tiny set's refs as the set has them
 TREES = {

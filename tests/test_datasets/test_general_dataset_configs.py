@@ -128,3 +128,25 @@ def test_several_sets_without_held_out_images(name, coco, write_refer_set,
         assert len(batch['inputs']) == 3
         seen += [(x.image_id, x.ref_id) for x in batch['data_samples']]
     assert sorted(seen) == sorted(3 * [(3, 5), (4, 6), (4, 7)])
+
+
+def test_photos_of_ones_own(coco, write_refer_set):
+    """What compose_coco.py and coco_to_refs.py leave."""
+    root = write_refer_set(coco.parent / 'photo_refs' / 'train')
+    for split, image in (('train', 'train/images'), ('val', 'val/images')):
+        lines = [
+            dict(image='img_1.jpg', text='the dog', kind='category',
+                 segmentation=[[5, 5, 40, 5, 40, 40, 5, 40]]),
+            dict(image='img_1.jpg', text='the zebra', kind='no_target',
+                 no_target=True)
+        ]
+        (coco.parent / 'photo_refs' / f'{split}.jsonl').write_text(
+            '\n'.join(map(json.dumps, lines)))
+    (root.parent / 'val').symlink_to(root)
+    cfg = _load('photo_refs_320')
+    for part in ('train', 'val', 'test'):
+        dataset = DATASETS.build(cfg[f'{part}_dataloader'].dataset)
+        samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
+        assert [x.img_shape for x in samples] == [(320, 320)] * 2
+        assert [bool(x.gt_sem_seg.data.any()) for x in samples
+                ] == [True, False]

@@ -17,6 +17,7 @@ default_scope = 'mmrefseg'
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=.1))
 default_hooks = dict(visualization=dict(type='RefVisualizationHook'))
 test_evaluator = dict(type='ReferringIoUMetric')
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=1)
 '''
 
 

@@ -24,7 +24,9 @@ def run(tmp_path, monkeypatch):
     """The config that a run left in ``work_dirs/tiny``."""
     monkeypatch.chdir(tmp_path)
     Path('configs').mkdir()
-    Path('configs/tiny.py').write_text('resume = False\nload_from = None\n')
+    Path('configs/tiny.py').write_text(
+        'resume = False\nload_from = None\n'
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=1)\n")
     cfg = launch.load_config('configs/tiny.py')
     cfg.resume = True
     cfg.load_from = 'work_dirs/older/iter_3.pth'

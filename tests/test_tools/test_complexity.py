@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
-from mmrefseg.models.language_encoders import bert_files
+from mmrefseg.models.hf import files as hf_files
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/_base_/models/mpg-lqgnet_swin-b.py')
@@ -172,10 +172,10 @@ def test_sync_bn_needs_no_gpu(small):
                                          (dict(hidden_size=64), 64)])
 def test_no_hub_is_needed(small, monkeypatch, arch, width):
 
-    def out_of_reach(name, files, what):
+    def out_of_reach(name, files, what, remedy):
         raise FileNotFoundError(name)
 
-    monkeypatch.setattr(bert_files, '_find_on_hub', out_of_reach)
+    monkeypatch.setattr(hf_files, '_find_on_hub', out_of_reach)
     expected = copy.deepcopy(small)
     expected.language_encoder.arch = dict(
         hidden_size=width, num_attention_heads=4)
