@@ -326,7 +326,8 @@ class TestPredictions:
             inferencer(photo, SENTENCES)['predictions'])
 
     def test_list_models(self):
-        names = RefSegInferencer.list_models(patterns='.*lqgnet_swin-t.*refcoco-4')
+        names = RefSegInferencer.list_models(
+            patterns='.*lqgnet_swin-t.*refcoco-4')
         assert names == ['mpg-lqgnet_swin-t_1xb8-35e_refcoco-448x448']
 
 
