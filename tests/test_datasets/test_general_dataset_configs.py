@@ -133,7 +133,7 @@ def test_several_sets_without_held_out_images(name, coco, write_refer_set,
 def test_photos_of_ones_own(coco, write_refer_set):
     """What compose_coco.py and coco_to_refs.py leave."""
     root = write_refer_set(coco.parent / 'photo_refs' / 'train')
-    for split, image in (('train', 'train/images'), ('val', 'val/images')):
+    for split in ('train', 'val'):
         lines = [
             dict(image='img_1.jpg', text='the dog', kind='category',
                  segmentation=[[5, 5, 40, 5, 40, 40, 5, 40]]),
