@@ -6,8 +6,8 @@ Example:
     python tools/dataset_converters/make_synthetic_refs.py \\
         data/synthetic_refs_any --targets any
     python tools/dataset_converters/make_synthetic_refs.py \\
-        data/synthetic_varied --train 9000 --varied 14000 --unseenA 250 \\
-        --unseenB 250
+        data/synthetic_varied --train 5000 --varied 7200 --unseenA 200 \\
+        --unseenB 200
 """
 
 import argparse
