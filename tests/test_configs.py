@@ -161,6 +161,9 @@ def shrink(cfg, data_root, work_dir):
             data_prefix=dict(img_path='images/'),
             split_by=None,
             split_file='refs(unc).p')
+        if not isinstance(loader.dataset.split, str):
+            # several splits of the synthetic scenes
+            loader.dataset.split = ('train' if part == 'train' else 'val', )
     if cfg.train_cfg.type == 'EpochBasedTrainLoop':
         cfg.train_cfg.update(max_epochs=1, val_interval=1)
     else:
