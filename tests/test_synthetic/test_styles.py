@@ -3,6 +3,8 @@
 
 import ast
 import colorsys
+import hashlib
+import json
 from pathlib import Path
 
 import cv2
@@ -16,7 +18,7 @@ from mmrefseg.synthetic.styles import draw_any_background, sample_varied_scene
 from mmrefseg.synthetic.styles.backgrounds import FIELDS
 from mmrefseg.synthetic.styles.camera import photograph
 from mmrefseg.synthetic.styles.colours import RANGES, named_colour
-from mmrefseg.synthetic.styles.figures import OTHER_SHAPES, FigureStyle
+from mmrefseg.synthetic.styles.figures import OTHER_SHAPES, SceneFigures
 from mmrefseg.synthetic.styles.layout import MAX_SIZE, MIN_SIZE, OTHER_COLOUR
 
 PACKAGE = Path(mmrefseg.synthetic.__file__).parent
@@ -54,6 +56,21 @@ def test_a_scene_depends_on_its_arguments_alone(split):
     assert not np.array_equal(first[0].labels, other[0].labels)
 
 
+def test_scenes_stay_what_they_are_between_versions():
+    """When this fails, generated data changed: raise GENERATOR_VERSION and
+    say so in the change log, for weights and figures depend on it."""
+    scenes = []
+    for split in ('varied', *UNSEEN):
+        for index in range(3):
+            scene, sentences, _ = build_scene(split, index, size=160, seed=0)
+            scenes.append([scene.size, [[
+                o.shape, o.colour, o.size, o.pattern,
+                [round(100 * c) for c in o.centre], [s.text for s in found]
+            ] for o, found in zip(scene.objects, sentences)]])
+    digest = hashlib.sha256(json.dumps(scenes).encode()).hexdigest()
+    assert digest[:16] == '5069a4f9653465a2'
+
+
 def test_other_things_have_no_sentence_of_their_names(varied):
     others, words = 0, set()
     for scene, sentences, _ in varied:
@@ -84,7 +101,7 @@ def test_sizes_numbers_and_figures_vary(varied):
 def test_figures_keep_area_and_place(shape):
     for seed in range(12):
         rng = generator(seed)
-        style = FigureStyle(rng)
+        style = SceneFigures(rng)
         points, _ = style.outline(rng, shape, 80.**2, (150., 150.))
         mask = np.zeros((300, 300), np.uint8)
         cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 1)

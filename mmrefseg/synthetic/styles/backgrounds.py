@@ -249,6 +249,7 @@ def draw_any_background(rng: np.random.Generator, size: int) -> np.ndarray:
         np.ndarray: size x size x 3 float32 RGB in 0..255.
     """
     u = rng.random(4)
+    image: np.ndarray
     if u[0] < 0.14:
         image = np.empty((size, size, 3), np.float32)
         image[:] = any_colour(rng)
@@ -262,7 +263,7 @@ def draw_any_background(rng: np.random.Generator, size: int) -> np.ndarray:
         layer = _coloured(
             np.broadcast_to(field, (size, size)),
             _palette(rng, rng.random() < 0.6))
-        mix = 0.15 + 0.45 * rng.random()
+        mix: float | np.ndarray = 0.15 + 0.45 * rng.random()
         if rng.random() < 0.3:
             mix = np.clip(4 * (spectral_noise(rng, size, 2.) - 0.5) + 0.5, 0,
                           1)[..., None]

@@ -124,8 +124,9 @@ def save_and_load(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         cv2.IMWRITE_JPEG_QUALITY,
         int(28 + 68 * amount), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling
     ])
-    assert done
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    loaded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert done and loaded is not None
+    return loaded
 
 
 def photograph(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ def _roughen(rng: np.random.Generator, points: np.ndarray,
     return fine + wave * (amount * np.abs(points).max())
 
 
-class FigureStyle:
+class SceneFigures:
     """How the figures of one scene deviate from the plain ones.
 
     Args:

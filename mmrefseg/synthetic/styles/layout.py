@@ -10,7 +10,7 @@ from ..forms import Located, Pair, Related
 from ..scenes import AREAS, MIN_VISIBLE_AREA, Placer, Scene
 from ..sentences import Sentence
 from ..shapes import COLOURS, SHAPES
-from .figures import OTHER_SHAPES, FigureStyle
+from .figures import OTHER_SHAPES, SceneFigures
 
 MIN_SIZE, MAX_SIZE = 96, 256
 # The colour of other things, where it is none of the named ones.
@@ -23,7 +23,7 @@ class _StyledPlacer(Placer):
     """Places figures of a style."""
 
     def __init__(self, size: int, rng: np.random.Generator,
-                 style: FigureStyle, scale: float) -> None:
+                 style: SceneFigures, scale: float) -> None:
         super().__init__(size, rng)
         self.style = style
         self.min_area = MIN_VISIBLE_AREA * scale
@@ -50,7 +50,7 @@ def sample_varied_scene(rng: np.random.Generator) -> Scene:
     while True:
         u = rng.random(6)
         scale = 0.72 + 0.5 * u[0]
-        placer = _StyledPlacer(size, rng, FigureStyle(rng), scale)
+        placer = _StyledPlacer(size, rng, SceneFigures(rng), scale)
         count = 2 + int(u[1] * (_MAX_THINGS - 1))
         shapes = rng.permutation(SHAPES)[:2 + int(u[2] * 4)].tolist()
         colours = rng.permutation(COLOURS)[:2 + int(u[3] * 5)].tolist()

@@ -93,6 +93,7 @@ def _texture(rng: np.random.Generator, kind: str, height: int, width: int,
     """Factors around 1 for the light of a surface, height x width x 1."""
     ys = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height - 0.5
     xs = (np.arange(width, dtype=np.float32)[None] + 0.5) / width - 0.5
+    mix: np.ndarray
     if kind == 'slope':
         turn = 2 * math.pi * rng.random()
         mix = xs * math.cos(turn) + ys * math.sin(turn)
@@ -126,7 +127,8 @@ def _shadow(canvas: np.ndarray, item: SceneObject, style: SurfaceStyle,
     x0, y0 = np.maximum(np.floor(points.min(0)).astype(int) - pad, 0).tolist()
     x1, y1 = np.minimum(np.ceil(points.max(0)).astype(int) + pad,
                         size).tolist()
-    alpha = coverage(points, (x0, y0, x1, y1)).astype(np.float32) / 255
+    alpha: np.ndarray = coverage(points, (x0, y0, x1, y1))
+    alpha = alpha.astype(np.float32) / 255
     if style.shadow != 'hard':
         alpha = cv2.GaussianBlur(alpha, (0, 0), max(0.5, 0.016 * size * scale))
     region = canvas[y0:y1, x0:x1]
@@ -165,7 +167,7 @@ def paint(rng: np.random.Generator, canvas: np.ndarray, item: SceneObject,
     height, width = y1 - y0, x1 - x0
     region = canvas[y0:y1, x0:x1]
     inside = item.alpha >= 128
-    alpha = item.alpha.astype(np.float32) / 255
+    alpha: np.ndarray = item.alpha.astype(np.float32) / 255
     if style.edge == 'hard':
         alpha = inside.astype(np.float32)
     elif style.edge == 'soft':
