@@ -1,7 +1,7 @@
 # Second part of the run behind the packaged weights: 9,600 visits to 12,200
 # scenes, 41 % of these of the kind of the first part, from whose weights
-# (mpg-lqgnet_nano_1xb32-10000it_synthetic-128x128.py) it starts:
-#   python tools/train.py THIS --cfg-options load_from=WEIGHTS
+# (mpg-lqgnet_nano_1xb32-10000it_synthetic-128x128.py) it starts. Commands, and
+# 650 iterations more: README.md in this folder.
 _base_ = [
     '../_base_/models/mpg-lqgnet_nano.py',
     '../_base_/datasets/synthetic_varied_128.py',
