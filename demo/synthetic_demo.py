@@ -7,6 +7,7 @@ Example:
 """
 
 import argparse
+import copy
 import os.path as osp
 import time
 
@@ -27,6 +28,8 @@ ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 CONFIG = osp.join(
     ROOT, 'configs/mpg_lqgnet/'
     'mpg-lqgnet_nano_1xb32-1250it_synthetic-128x128.py')
+
+NUM = 20  # scenes by each of the renderers that training never sees
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,12 +55,27 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-@torch.no_grad()
 def exchange_sentences(runner: Runner, cfg: Config) -> dict[str, float]:
     """Test once more with the sentences of each image exchanged among its
     objects: what a model that does not read would lose nothing by."""
     loader = cfg.test_dataloader.copy()
     loader.dataset = dict(type='ExchangedSentences', dataset=loader.dataset)
+    return evaluate(runner, loader)
+
+
+def try_unseen_renderers(runner: Runner, cfg: Config) -> dict[str, float]:
+    """Test on a few scenes by two renderers that training never sees."""
+    root = f'{cfg.test_dataloader.dataset.data_root.rstrip(osp.sep)}_unseen'
+    none = dict(train=0, val=0, testA=0, testB=0)
+    make_synthetic_refs(root, **none, unseenA=NUM, unseenB=NUM)
+    loader = copy.deepcopy(cfg.test_dataloader)
+    loader.dataset.update(data_root=root, split=('unseenA', 'unseenB'))
+    return evaluate(runner, loader)
+
+
+@torch.no_grad()
+def evaluate(runner: Runner, loader: dict) -> dict[str, float]:
+    """Test on the dataset of another dataloader."""
     loader = runner.build_dataloader(loader)
     evaluator = runner.build_evaluator(dict(type='ReferringIoUMetric'))
     runner.model.eval()
@@ -100,10 +118,12 @@ def main() -> None:
     overview = osp.join(args.work_dir, 'overview.png')
     draw_overview(runner, overview)
     control = exchange_sentences(runner, cfg)
+    unseen = try_unseen_renderers(runner, cfg)
 
     table = PrettyTable(['val of the scenes', 'oIoU', 'mIoU', 'P@0.5'])
     for name, values in (('this model', metrics),
-                         ('control: sentences exchanged', control)):
+                         ('control: sentences exchanged', control),
+                         ('unseen renderers', unseen)):
         table.add_row(
             [name] +
             [f'{values[key]:.2f}' for key in ('oIoU', 'mIoU', 'P0.5')])

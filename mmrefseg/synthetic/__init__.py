@@ -8,13 +8,13 @@ from .scenes import Scene, SceneObject, SceneStyle, sample_scene
 from .sentences import KINDS, Sentence, describe_scene, find_sentence
 from .several import MULTI, denote_several, describe_several, find_several
 from .words import vocabulary
-from .writer import SPLITS, build_scene, make_synthetic_refs
+from .writer import MORE_SPLITS, SPLITS, build_scene, make_synthetic_refs
 
 __all__ = [
-    'KINDS', 'MULTI', 'NO_TARGET', 'SPLITS', 'Denotation', 'Located', 'Noun',
-    'Pair', 'Related', 'Scene', 'SceneObject', 'SceneStyle', 'Sentence',
-    'build_scene', 'denote', 'denote_several', 'describe_absent',
-    'describe_scene', 'describe_several', 'find_absent', 'find_sentence',
-    'find_several', 'full_vocabulary', 'make_synthetic_refs', 'sample_scene',
-    'vocabulary'
+    'KINDS', 'MORE_SPLITS', 'MULTI', 'NO_TARGET', 'SPLITS', 'Denotation',
+    'Located', 'Noun', 'Pair', 'Related', 'Scene', 'SceneObject',
+    'SceneStyle', 'Sentence', 'build_scene', 'denote', 'denote_several',
+    'describe_absent', 'describe_scene', 'describe_several', 'find_absent',
+    'find_sentence', 'find_several', 'full_vocabulary',
+    'make_synthetic_refs', 'sample_scene', 'vocabulary'
 ]

@@ -103,8 +103,16 @@ def _middle(counts: np.ndarray) -> tuple[float, float, int]:
     return mean, float(where[-1] + 1 - where[0]) / 2, total
 
 
-class _Placer:
-    """Puts objects on the canvas and tracks their visible parts."""
+class Placer:
+    """Puts objects on the canvas and tracks their visible parts.
+
+    A subclass may draw the shapes in another way.
+
+    Args:
+        size (int): Side of the image in pixels.
+        rng (np.random.Generator): Source of all choices.
+    """
+    min_area = MIN_VISIBLE_AREA
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self.size = size
@@ -117,7 +125,7 @@ class _Placer:
     def add(self, words: tuple[str, str, str, str], area: float,
             overlap: bool) -> bool:
         """Tries to place one object; returns whether there was room."""
-        radius = unit_radius(words[0]) * math.sqrt(area) * self.size
+        radius = self.reach(words[0]) * math.sqrt(area) * self.size
         if overlap:
             partners = [
                 i for i, other in enumerate(self.placed)
@@ -131,6 +139,16 @@ class _Placer:
                                                 near):
                 return True
         return False
+
+    def reach(self, shape: str) -> float:
+        """Distance of the farthest point of a shape of area 1."""
+        return unit_radius(shape)
+
+    def outline(self, shape: str, area: float,
+                centre: tuple[float, float]) -> tuple[np.ndarray, float]:
+        """K x 2 outline in pixels of a shape at a place, and its angle."""
+        angle = (2 * self.rng.random() - 1) * MAX_ANGLE
+        return place_outline(shape, area, angle, centre), angle
 
     def _centre(self, radius: float,
                 near: int | None) -> tuple[float, float] | None:
@@ -152,8 +170,7 @@ class _Placer:
     def _put(self, words: tuple[str, str, str, str], area: float,
              centre: tuple[float, float], radius: float,
              near: int | None) -> bool:
-        angle = (2 * self.rng.random() - 1) * MAX_ANGLE
-        outline = place_outline(words[0], area * self.size**2, angle, centre)
+        outline, angle = self.outline(words[0], area * self.size**2, centre)
         x0, y0 = np.floor(outline.min(axis=0)).astype(int).tolist()
         x1, y1 = np.ceil(outline.max(axis=0)).astype(int).tolist()
         if min(x0, y0) < 1 or max(x1, y1) > self.size - 1:
@@ -172,10 +189,10 @@ class _Placer:
             left = np.count_nonzero(self.labels == near + 1)
             left -= np.count_nonzero(below[inside] == near + 1)
             if left < max(MIN_VISIBLE_SHARE * self.whole[near],
-                          MIN_VISIBLE_AREA * self.size**2):
+                          self.min_area * self.size**2):
                 return False
         count = int(np.count_nonzero(inside))
-        if count < MIN_VISIBLE_AREA * self.size**2:
+        if count < self.min_area * self.size**2:
             return False
         below[inside] = len(self.placed) + 1
         self.whole.append(count)
@@ -221,7 +238,7 @@ def sample_scene(rng: np.random.Generator, size: int,
         count = _between(rng, low, high)
         shapes = _choose(rng, SHAPES, _between(rng, *_SHAPES))
         colours = _choose(rng, COLOURS, _between(rng, *_COLOURS))
-        placer = _Placer(size, rng)
+        placer = Placer(size, rng)
         total = 0.
         for _ in range(count):
             shape, colour = _pick(rng, shapes), _pick(rng, colours)

@@ -73,15 +73,27 @@ def unit_outline(shape: str) -> np.ndarray:
                            [-a, -b], [-b, -b]])
     else:
         raise ValueError(f'unknown shape {shape!r}, known: {SHAPES}')
+    outline = normalise_outline(points)
+    outline.setflags(write=False)
+    return outline
+
+
+def normalise_outline(points: np.ndarray) -> np.ndarray:
+    """Moves and scales an outline to area 1, centre of mass at the origin.
+
+    Args:
+        points (np.ndarray): K x 2 corners of a simple polygon.
+
+    Returns:
+        np.ndarray: K x 2 float64.
+    """
     x, y = points.T
     x1, y1 = np.roll(points, -1, axis=0).T
     cross = x * y1 - x1 * y
     area = cross.sum() / 2
     centre = np.array([((x + x1) * cross).sum(),
                        ((y + y1) * cross).sum()]) / (6 * area)
-    outline = (points - centre) / math.sqrt(abs(area))
-    outline.setflags(write=False)
-    return outline
+    return (points - centre) / math.sqrt(abs(area))
 
 
 def unit_radius(shape: str) -> float:

@@ -7,6 +7,7 @@ import os.path as osp
 import pickle
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,8 @@ from .rendering import render
 from .scenes import Scene, SceneStyle, sample_scene
 from .sentences import Sentence, describe_scene
 from .shapes import SHAPES
+from .styles import only_known_words, render_varied, sample_varied_scene
+from .unseen import render_lamps, render_paper, sample_unseen_scene
 
 # Raised whenever the same parameters no longer give the same data.
 GENERATOR_VERSION = 1
@@ -30,6 +33,17 @@ STYLES = {
     'testA': SceneStyle(),
     'testB': SceneStyle(counts=(6, 8), overlap=0.45, large=0.35),
 }
+# Further splits, written on request: many styles for training, and two ways
+# of drawing that stay out of it. Each image has its own size.
+MORE_SPLITS = ('varied', 'valVaried', 'unseenA', 'unseenB')
+_DRAW = {
+    'varied': (sample_varied_scene, render_varied),
+    'valVaried': (sample_varied_scene, render_varied),
+    'unseenA': (sample_unseen_scene, render_paper),
+    'unseenB': (sample_unseen_scene, render_lamps),
+}
+_ALL_SPLITS = SPLITS + MORE_SPLITS
+OTHER = 'other'  # category of the things that no sentence names
 META_FILE = 'synthetic.json'
 TARGETS = ('one', 'any')
 _IDS_PER_SPLIT = 1_000_000
@@ -40,9 +54,10 @@ def build_scene(split: str, index: int, *, size: int,
     """Build one scene, a function of its arguments alone.
 
     Args:
-        split (str): One of ``SPLITS``.
+        split (str): One of ``SPLITS`` or ``MORE_SPLITS``.
         index (int): Number of the scene in its split.
-        size (int): Side of the image in pixels.
+        size (int): Side of the image in pixels; in ``MORE_SPLITS`` each
+            scene has its own instead.
         seed (int): Seed of the whole set.
 
     Returns:
@@ -55,15 +70,20 @@ def build_scene(split: str, index: int, *, size: int,
         >>> image.shape, len(scene.objects) == len(sentences)
         ((96, 96, 3), True)
     """
-    sequence = np.random.SeedSequence((seed, SPLITS.index(split), index))
+    sequence = np.random.SeedSequence((seed, _ALL_SPLITS.index(split), index))
     rng, picture_rng = (
         np.random.Generator(np.random.PCG64(s)) for s in sequence.spawn(2))
     while True:
-        scene = sample_scene(rng, size, STYLES[split])
-        sentences = describe_scene(rng, scene.objects)
+        draw: Callable = render
+        if split in STYLES:
+            scene = sample_scene(rng, size, STYLES[split])
+        else:
+            sample, draw = _DRAW[split]
+            scene = sample(rng)
+        sentences = only_known_words(describe_scene(rng, scene.objects))
         # A scene must offer a choice: two objects with sentences.
         if sum(map(bool, sentences)) >= 2:
-            return scene, sentences, render(picture_rng, scene)
+            return scene, sentences, draw(picture_rng, scene)
 
 
 def _annotations(scene: Scene, image_id: int) -> list[dict]:
@@ -74,7 +94,7 @@ def _annotations(scene: Scene, image_id: int) -> list[dict]:
             dict(
                 id=image_id * 10 + i,
                 image_id=image_id,
-                category_id=SHAPES.index(item.shape) + 1,
+                category_id=(*SHAPES, item.shape).index(item.shape) + 1,
                 segmentation=encode_mask(mask),
                 area=int(cv2.countNonZero(mask)),
                 bbox=list(cv2.boundingRect(mask)),
@@ -123,15 +143,17 @@ def _write(folder: str, counts: dict[str, int], size: int, seed: int,
         cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     ]
-    for number, split in enumerate(SPLITS):
-        for index in range(counts[split]):
+    categories = (*SHAPES, OTHER) if counts.get('varied') or counts.get(
+        'valVaried') else SHAPES
+    for number, split in enumerate(_ALL_SPLITS):
+        for index in range(counts.get(split, 0)):
             scene, sentences, picture = build_scene(
                 split, index, size=size, seed=seed)
             image: dict[str, Any] = dict(
                 id=number * _IDS_PER_SPLIT + index + 1,
                 file_name=f'{split}_{index:06d}.jpg',
-                height=size,
-                width=size)
+                height=scene.size,
+                width=scene.size)
             path = osp.join(folder, 'images', image['file_name'])
             if not cv2.imwrite(path, picture, quality):
                 raise OSError(f'Cannot write the picture {path}.')
@@ -155,7 +177,7 @@ def _write(folder: str, counts: dict[str, int], size: int, seed: int,
                 annotations=annotations,
                 categories=[
                     dict(id=i + 1, name=name, supercategory='shape')
-                    for i, name in enumerate(SHAPES)
+                    for i, name in enumerate(categories)
                 ]),
             file,
             separators=(',', ':'))
@@ -173,6 +195,10 @@ def make_synthetic_refs(out_dir: str,
                         val: int = 250,
                         testA: int = 250,
                         testB: int = 250,
+                        varied: int = 0,
+                        valVaried: int = 0,
+                        unseenA: int = 0,
+                        unseenB: int = 0,
                         size: int = 160,
                         seed: int = 0,
                         targets: str = 'one',
@@ -190,7 +216,12 @@ def make_synthetic_refs(out_dir: str,
     Args:
         out_dir (str): Folder to write.
         train, val, testA, testB (int): Scenes in each split.
-        size (int): Side of the images in pixels, at least 96.
+        varied, valVaried (int): Scenes in two further splits, in which every
+            scene has a style and a size of its own.
+        unseenA, unseenB (int): Scenes in two splits that are drawn in ways
+            which are kept out of training (see ``mmrefseg.synthetic.unseen``).
+        size (int): Side of the images in pixels, at least 96; the four
+            further splits have sizes of their own.
         seed (int): Seed of the whole set, at least 0.
         targets (str): 'one': every sentence has one target. 'any': some have
             several targets, some none.
@@ -216,6 +247,10 @@ def make_synthetic_refs(out_dir: str,
         (True, ['train_000000.jpg', 'train_000001.jpg', 'val_000000.jpg'])
     """
     counts = dict(train=train, val=val, testA=testA, testB=testB)
+    more = dict(
+        varied=varied, valVaried=valVaried, unseenA=unseenA, unseenB=unseenB)
+    # sets without these splits were made before there were any
+    counts.update((split, n) for split, n in more.items() if n)
     if size < 96 or seed < 0 or min(counts.values()) < 0 or max(
             counts.values()) >= _IDS_PER_SPLIT or not any(counts.values()):
         raise ValueError(
@@ -224,6 +259,10 @@ def make_synthetic_refs(out_dir: str,
             f'all; got size={size}, seed={seed}, {counts}.')
     if targets not in TARGETS:
         raise ValueError(f'targets is {targets!r}: choose "one" or "any".')
+    if targets == 'any' and any(more.values()):
+        raise ValueError(
+            f'The splits {", ".join(MORE_SPLITS)} have sentences of one '
+            'target only: leave them at 0 scenes with targets="any".')
     meta = dict(
         generator_version=GENERATOR_VERSION,
         size=size,

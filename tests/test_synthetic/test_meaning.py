@@ -149,6 +149,22 @@ def test_every_sentence_means_its_object_and_no_other(scenes):
     assert count > 3000
 
 
+@pytest.mark.parametrize('split, count', [('varied', 50), ('unseenA', 5),
+                                          ('unseenB', 5)])
+def test_sentences_stay_true_in_other_styles(split, count):
+    """The reader sees other things too; they have none of the names."""
+    told = 0
+    for index in range(count):
+        scene, sentences, _ = build_scene(split, index, size=160, seed=2)
+        seen = look(scene)
+        for target, found in enumerate(sentences):
+            for sentence in found:
+                readings = read(sentence.text, seen)
+                assert all(x == {target} for x in readings), sentence.text
+                told += 1
+    assert told > 4 * count
+
+
 def test_kinds_use_their_own_words(scenes):
     for _, _, _, sentences in scenes:
         for sentence in sum(sentences, []):

@@ -130,6 +130,52 @@ def test_dataset_reads_the_true_masks(root):
     }
 
 
+@pytest.fixture(scope='module')
+def more(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('synthetic') / 'more'
+    assert make_synthetic_refs(
+        str(folder), train=2, val=1, testA=0, testB=0, varied=3, unseenA=2,
+        unseenB=2, size=96, seed=1)
+    return folder
+
+
+def test_further_splits_leave_the_others_as_they_are(root, more):
+    few, all_refs = (load(x)[0] for x in (root, more))
+    first = [r for r in few if r['image_id'] in (1, 2, 1_000_001)]
+    kept = [r for r in all_refs if r['split'] in ('train', 'val')]
+    assert kept == first
+    assert {r['split'] for r in all_refs} == {
+        'train', 'val', 'varied', 'unseenA', 'unseenB'
+    }
+    # a set without them says nothing of them, as it always did
+    assert set(json.loads((root / 'synthetic.json').read_text())['scenes']
+               ) == set(SPLITS)
+    images = load(more)[1]['images']
+    assert len({x['height'] for x in images if x['id'] > 4_000_000}) > 2
+
+
+def test_the_config_of_varied_scenes_reads_them(more):
+    cfg = Config.fromfile(
+        ROOT / 'configs/_base_/datasets/synthetic_varied_128.py')
+    refs, _ = load(more)
+    for part, splits in (('train', ('train', 'varied')), ('val', ('val', )),
+                         ('test', ('unseenA', 'unseenB'))):
+        settings = cfg[f'{part}_dataloader'].dataset
+        settings.data_root, settings._scope_ = str(more), 'mmrefseg'
+        dataset = DATASETS.build(settings)
+        wanted = [r for r in refs if r['split'] in splits]
+        assert len(dataset) == sum(len(r['sentences']) for r in wanted)
+        assert dataset[len(dataset) - 1]['inputs'].shape == (3, 128, 128)
+    last = dataset[len(dataset) - 1]['data_samples']
+    assert last.split == 'unseenB' and 'split' in cfg.test_evaluator.breakdown
+    assert last.ori_shape == last.gt_sem_seg.data.shape[-2:] != (128, 128)
+
+
+def test_further_splits_have_one_target_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match='varied.*one target only'):
+        make_synthetic_refs(str(tmp_path / 'x'), varied=1, targets='any')
+
+
 def test_masks_are_exact_whatever_their_form():
     rng = np.random.default_rng(0)
     kinds = set()
@@ -207,7 +253,8 @@ def test_nothing_is_left_of_a_set_that_failed(tmp_path, monkeypatch):
     dict(seed=-1),
     dict(train=-1),
     dict(train=0, val=0, testA=0, testB=0),
-    dict(val=1_000_000)
+    dict(val=1_000_000),
+    dict(unseenA=-1)
 ])
 def test_parameters_out_of_range(tmp_path, wrong):
     with pytest.raises(ValueError, match='size >= 96, seed >= 0'):
@@ -228,3 +275,6 @@ def test_commands(tmp_path, monkeypatch, capsys):
     assert 'there already' in call(make, out, *counts, '--size=96')
     with pytest.raises(SystemExit, match='^error: .*--force'):
         call(make, out, *counts, '--size=100')
+    few = [f'--{split}=0' for split in SPLITS]
+    assert '2 scenes written' in call(make, out + '2', *few, '--unseenA=1',
+                                      '--valVaried=1')

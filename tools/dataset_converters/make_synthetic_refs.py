@@ -5,12 +5,15 @@ Example:
     python tools/dataset_converters/make_synthetic_refs.py data/synthetic_refs
     python tools/dataset_converters/make_synthetic_refs.py \\
         data/synthetic_refs_any --targets any
+    python tools/dataset_converters/make_synthetic_refs.py \\
+        data/synthetic_varied --train 5000 --varied 7200 --unseenA 200 \\
+        --unseenB 200
 """
 
 import argparse
 import time
 
-from mmrefseg.synthetic import make_synthetic_refs
+from mmrefseg.synthetic import MORE_SPLITS, make_synthetic_refs
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +24,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--val', type=int, default=250, help='scenes')
     parser.add_argument('--testA', type=int, default=250, help='scenes')
     parser.add_argument('--testB', type=int, default=250, help='scenes')
+    for name in MORE_SPLITS:
+        parser.add_argument(
+            f'--{name}',
+            type=int,
+            default=0,
+            help='scenes in styles and sizes of their own'
+            if 'aried' in name else
+            'scenes drawn in a way that is kept out of training')
     parser.add_argument(
         '--size', type=int, default=160, help='side of the images in pixels')
     parser.add_argument('--seed', type=int, default=0)
@@ -39,6 +50,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    more = {name: getattr(args, name) for name in MORE_SPLITS}
     start = time.perf_counter()
     try:
         made = make_synthetic_refs(
@@ -47,6 +59,7 @@ def main() -> None:
             val=args.val,
             testA=args.testA,
             testB=args.testB,
+            **more,
             size=args.size,
             seed=args.seed,
             targets=args.targets,
@@ -54,7 +67,8 @@ def main() -> None:
     except (ValueError, FileExistsError) as error:
         raise SystemExit(f'error: {error}') from None
     if made:
-        count = args.train + args.val + args.testA + args.testB
+        count = args.train + args.val + args.testA + args.testB + sum(
+            more.values())
         print(f'{count} scenes written to {args.out_dir} in '
               f'{time.perf_counter() - start:.1f} s')
     else:

@@ -98,7 +98,7 @@ test_dataloader = dict(
     batch_size=16,
     dataset=dict(
         data_prefix=dict(img_path='images'),
-        data_root='data/synthetic_refs_32k',
+        data_root='data/synthetic_varied',
         pipeline=[
             dict(type='LoadRefImage'),
             dict(keep_ratio=False, scale=(
@@ -106,21 +106,7 @@ test_dataloader = dict(
                 128,
             ), type='Resize'),
             dict(type='LoadRefMask'),
-            dict(
-                meta_keys=(
-                    'img_path',
-                    'ori_shape',
-                    'img_shape',
-                    'pad_shape',
-                    'scale_factor',
-                    'text',
-                    'ref_id',
-                    'sent_id',
-                    'image_id',
-                    'ann_id',
-                    'kind',
-                ),
-                type='PackSegInputs'),
+            dict(extra_keys=('split', ), type='PackRefInputs'),
         ],
         split='val',
         split_by='synthetic',
@@ -136,21 +122,7 @@ test_pipeline = [
         128,
     ), type='Resize'),
     dict(type='LoadRefMask'),
-    dict(
-        meta_keys=(
-            'img_path',
-            'ori_shape',
-            'img_shape',
-            'pad_shape',
-            'scale_factor',
-            'text',
-            'ref_id',
-            'sent_id',
-            'image_id',
-            'ann_id',
-            'kind',
-        ),
-        type='PackSegInputs'),
+    dict(extra_keys=('split', ), type='PackRefInputs'),
 ]
 visualizer = dict(
     name='visualizer',

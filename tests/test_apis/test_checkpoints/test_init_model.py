@@ -116,7 +116,7 @@ class TestNames:
         assert len(names) == len(set(names))
         own = {path.stem for path in (ROOT / 'configs').glob('[!_]*/*.py')}
         assert own - set(names) == {
-            'mpg-lqgnet_nano_1xb32-10000it_synthetic-128x128'
+            'mpg-lqgnet_nano_1xb32-1200it_synthetic-varied-128x128'
         }  # the packaged model has one name in the list
         found = model_zoo.find_model(
             'MPG-LQGNet_swin-t_1xb8-35e_refcoco-448x448')
@@ -125,7 +125,7 @@ class TestNames:
 
     def test_the_packaged_model_by_both_names(self):
         """That of the README, and that of its config."""
-        by_config = 'mpg-lqgnet_nano_1xb32-10000it_synthetic-128x128'
+        by_config = 'mpg-lqgnet_nano_1xb32-1200it_synthetic-varied-128x128'
         packaged = init_model('mpg-lqgnet_nano', device='cpu')
         model = init_model(by_config, device='cpu')
         assert model.state_dict().keys() == packaged.state_dict().keys()
