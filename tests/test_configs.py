@@ -31,7 +31,7 @@ CONFIGS = sorted(
 # Those that name pretrained weights and test: they inherit a set of photos.
 READY = [
     name for name in CONFIGS
-    if '_base_/photos/' in (ROOT / name).read_text()
+    if '_base_/unresized/' in (ROOT / name).read_text()
 ]
 CONFIGS = [name for name in CONFIGS if name not in READY]
 # Batch of each method's recipe for real data, over all GPUs.

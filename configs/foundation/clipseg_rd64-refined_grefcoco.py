@@ -1,5 +1,5 @@
 # CLIPSeg on gRefCOCO: no pixel above one half means no target.
-_base_ = ['../_base_/photos/grefcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/grefcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='CLIPSegSegmentor',

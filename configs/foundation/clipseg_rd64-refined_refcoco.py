@@ -1,5 +1,5 @@
 # CLIPSeg on RefCOCO: CLIP and a small decoder, 352 x 352.
-_base_ = ['../_base_/photos/refcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/refcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='CLIPSegSegmentor',

@@ -1,6 +1,6 @@
 # Several targets or none: the union of the boxes above the threshold at which
 # transformers cuts them. Needs transformers 4.56 and torchvision.
-_base_ = ['../_base_/photos/grefcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/grefcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='GroundedSAM',

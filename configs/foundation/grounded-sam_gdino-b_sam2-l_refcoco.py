@@ -1,6 +1,6 @@
 # Grounding DINO with Swin-B, which was trained on RefCOCO among others, and
 # SAM 2.1 with Hiera-L. Needs transformers 4.56 and torchvision.
-_base_ = ['../_base_/photos/refcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/refcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='GroundedSAM',

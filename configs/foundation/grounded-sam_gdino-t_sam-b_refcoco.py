@@ -1,6 +1,6 @@
 # The smallest pair: Grounding DINO with Swin-T, which was not trained on
 # RefCOCO, and SAM with ViT-B.
-_base_ = ['../_base_/photos/refcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/refcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='GroundedSAM',

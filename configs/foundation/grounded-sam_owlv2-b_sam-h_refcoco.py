@@ -1,5 +1,5 @@
 # OWLv2 with ViT-B/16, which reads at most 16 tokens, and SAM with ViT-H.
-_base_ = ['../_base_/photos/refcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/refcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='GroundedSAM',

@@ -1,5 +1,5 @@
 # SAM 3, the union of all instances: several targets or none.
-_base_ = ['../_base_/photos/grefcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/grefcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='SAM3Segmentor',

@@ -1,6 +1,6 @@
 # SAM 3, concept prompt, the best instance. Needs transformers 5 and
 # torchvision; the weights are given out under the SAM License on request.
-_base_ = ['../_base_/photos/refcoco.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/unresized/refcoco.py', '../_base_/default_runtime.py']
 
 model = dict(
     type='SAM3Segmentor',

@@ -217,7 +217,7 @@ def test_tools_train_says_what_to_train(command, tmp_path):
 
 
 @pytest.mark.parametrize('path', sorted(
-    (ROOT / 'configs/_base_/photos').glob('*.py')), ids=lambda x: x.stem)
+    (ROOT / 'configs/_base_/unresized').glob('*.py')), ids=lambda x: x.stem)
 def test_sets_of_photos_differ_in_the_pipeline_alone(path):
     """As ``datasets/`` has them, but neither resized nor trained on."""
     cfg = Config.fromfile(path)
