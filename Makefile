@@ -43,7 +43,7 @@ $(VENV)/.installed: pyproject.toml setup.py
 	$(call new_venv,$(VENV))
 	@echo "Installing PyTorch $(TORCH) and mmrefseg into $(VENV)"
 	$(VENV)/bin/python -m pip install -q torch==$(TORCH)
-	$(VENV)/bin/python -m pip install -q -e ".[onedl,test,demo]"
+	$(VENV)/bin/python -m pip install -q -e ".[onedl,test,demo,photos]"
 	@touch $@
 
 install: $(VENV)/.installed  ## Make the environment .venv with everything in it
@@ -109,7 +109,7 @@ $(TRANSFORMERS4)/.installed: pyproject.toml setup.py
 	@echo "Installing PyTorch $(TORCH), transformers 4 and mmrefseg into" \
 	"$(TRANSFORMERS4)"
 	$(TRANSFORMERS4)/bin/python -m pip install -q torch==$(TORCH)
-	$(TRANSFORMERS4)/bin/python -m pip install -q -e ".[onedl,test,demo]" \
+	$(TRANSFORMERS4)/bin/python -m pip install -q -e ".[onedl,test,demo,photos]" \
 	transformers==4.57.6
 	@touch $@
 

@@ -3,7 +3,7 @@
 
 Usage:
     python demo/image_demo.py IMAGE "sentence" ["sentence" ...]
-        [--model mpg-lqgnet_nano] [--weights FILE] [--device cpu]
+        [--model mpg-lqgnet_photos] [--weights FILE] [--device cpu]
         [--out-dir outputs] [--prior] [--words] [--masks]
 """
 
@@ -26,9 +26,10 @@ def parse_args() -> argparse.Namespace:
         help='what to look for; put each sentence in quotes')
     parser.add_argument(
         '--model',
-        default='mpg-lqgnet_nano',
+        default='mpg-lqgnet_photos',
         help='a name, a config file, or a folder of a published model '
-        '(default: %(default)s, which is packaged with its weights)')
+        '(default: %(default)s, packaged with its weights, for photographs; '
+        'mpg-lqgnet_nano is the one for synthetic scenes)')
     parser.add_argument(
         '--weights', help='a checkpoint, for a model without its own')
     parser.add_argument('--device', help='e.g. cpu or cuda:0')

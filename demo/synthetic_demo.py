@@ -141,8 +141,8 @@ def main() -> None:
     print(f'Pictures: {overview} and\n'
           f'  {osp.join(runner.log_dir, "vis_data", "vis_image")}')
     print('Your own sentence, with the model that the package ships:\n'
-          '  python demo/image_demo.py demo/scene.png '
-          '"the star to the left of the blue square"')
+          '  python demo/image_demo.py demo/scene.png "the star to the left '
+          'of the blue square" --model mpg-lqgnet_nano')
 
 
 if __name__ == '__main__':

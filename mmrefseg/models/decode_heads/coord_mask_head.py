@@ -1,4 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
@@ -44,13 +45,19 @@ class CoordMaskHead(BaseDecodeHead):
             size, where a pixel belongs to the mask if half of its block does.
             On a CPU, losses at full size can take longer than the network.
             Defaults to 1.
+        initial_share (float, optional): Share of the pixels, between 0 and 1,
+            that an untrained head takes for the referent: the bias of the
+            last convolution, as in focal loss (arXiv:1708.02002, section
+            3.3). Without it the many pixels of the background make every
+            channel vote for the background first, and the referent is known
+            by the bias alone. Defaults to None: no bias.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
 
     Raises:
-        ValueError: ``kernel_size`` is neither 3 nor 1, or ``loss_stride`` is
-            not positive.
+        ValueError: ``kernel_size`` is neither 3 nor 1, ``loss_stride`` is
+            not positive, or ``initial_share`` not between 0 and 1.
 
     Example:
         >>> import torch
@@ -79,6 +86,7 @@ class CoordMaskHead(BaseDecodeHead):
                  threshold: float | None = None,
                  existence: dict | None = None,
                  loss_stride: int = 1,
+                 initial_share: float | None = None,
                  align_corners: bool = False,
                  init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
@@ -88,6 +96,9 @@ class CoordMaskHead(BaseDecodeHead):
                              f'not {kernel_size}.')
         if loss_stride < 1:
             raise ValueError(f'loss_stride={loss_stride} must be at least 1.')
+        if initial_share is not None and not 0 < initial_share < 1:
+            raise ValueError(f'initial_share={initial_share} must lie between '
+                             '0 and 1.')
         width = in_channels + self._extra_channels(out_channels)
         width += 2 * with_coords
         super().__init__(
@@ -110,6 +121,7 @@ class CoordMaskHead(BaseDecodeHead):
                 width, channels, 3, padding=1, norm_cfg=norm_cfg)
         self.threshold = threshold
         self.loss_stride = loss_stride
+        self.initial_share = initial_share
         self.existence = None
         if existence is not None:
             self.existence = MODELS.build({
@@ -117,6 +129,12 @@ class CoordMaskHead(BaseDecodeHead):
                 'in_channels': in_channels,
                 **existence
             })
+
+    def init_weights(self) -> None:
+        """Initialise, and give the last convolution its bias."""
+        super().init_weights()
+        if self.initial_share is not None:
+            set_initial_share(self.conv_seg, self.initial_share)
 
     @staticmethod
     def _extra_channels(out_channels: int) -> int:
@@ -206,3 +224,18 @@ class CoordMaskHead(BaseDecodeHead):
         if self.existence is None:
             return {}
         return self.existence.loss(features, batch_data_samples)
+
+
+def set_initial_share(last: nn.Conv2d, share: float) -> None:
+    """Give the last convolution the bias with which this share of the pixels
+    belongs to the referent, as far as its weights are small.
+
+    Args:
+        last (nn.Conv2d): To 2 channels (softmax) or 1 (sigmoid).
+        share (float): Between 0 and 1.
+    """
+    logit = math.log(share / (1 - share))
+    with torch.no_grad():
+        last.bias[-1] = logit
+        if len(last.bias) == 2:
+            last.bias[:] = last.bias.new_tensor([-logit / 2, logit / 2])

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
-from .coord_mask_head import CoordMaskHead
-from .mask_prior_generator import LanguageQueryPriorGenerator
+from .coord_mask_head import CoordMaskHead, set_initial_share
+from .mask_prior_generator import (AttentionToPrior,
+                                   LanguageQueryPriorGenerator)
 
 
 @MODELS.register_module()
@@ -45,6 +46,8 @@ class LQPGHead(CoordMaskHead):
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
             which also sees the queries. Defaults to None.
         loss_stride (int): See :class:`CoordMaskHead`. Defaults to 1.
+        initial_share (float, optional): See :class:`CoordMaskHead`; of the
+            priors too. Defaults to None.
         align_corners (bool): Of the bilinear resizing. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to normal
             weights of std 0.01 in the last convolution.
@@ -82,6 +85,7 @@ class LQPGHead(CoordMaskHead):
                  threshold: float | None = None,
                  existence: dict | None = None,
                  loss_stride: int = 1,
+                 initial_share: float | None = None,
                  align_corners: bool = False,
                  init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
@@ -102,6 +106,7 @@ class LQPGHead(CoordMaskHead):
             threshold=threshold,
             existence=existence,
             loss_stride=loss_stride,
+            initial_share=initial_share,
             align_corners=align_corners,
             init_cfg=init_cfg)
         self.prior_loss_weight = prior_loss_weight
@@ -116,6 +121,14 @@ class LQPGHead(CoordMaskHead):
             attention_map=attention_map,
             out_channels=out_channels,
             align_corners=align_corners)
+
+    def init_weights(self) -> None:
+        """Initialise; priors too start with the share of the masks."""
+        super().init_weights()
+        if self.initial_share is not None:
+            for module in self.prior_generator.modules():
+                if isinstance(module, AttentionToPrior):
+                    set_initial_share(module.out, self.initial_share)
 
     @staticmethod
     def _extra_channels(out_channels: int) -> int:
