@@ -6,7 +6,7 @@ train, evaluate. A row that the table has already is not run again.
 
 Usage:
     python projects/photos/study.py INSTANCES.json IMAGES WORK_DIR CSV
-        [--variants full no_paste ...] [--iters 300] [--size 192]
+        [--variants full no_paste ...] [--iters 150] [--size 192]
         [--number 1000] [--threads 1]
 """
 
@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('csv', help='table, to which rows are added')
     parser.add_argument(
         '--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument('--iters', type=int, default=300)
+    parser.add_argument('--iters', type=int, default=150)
     parser.add_argument('--size', type=int, default=192, help='pixels')
     parser.add_argument(
         '--number', type=int, default=1000, help='compositions')
@@ -156,7 +156,7 @@ def main() -> None:
         start = time.time()
         make_set(args, train_set, ids[:variant.get('photos')],
                  ['--number', str(args.number), *variant.get('compose', [])],
-                 ['--no-target', '0.12', '--min-area', '0.01'])
+                 ['--no-target', '0.06', '--min-area', '0.01'])
         made = time.time()
         out = train(args, name, train_set, blind)
         trained = time.time()

@@ -143,7 +143,7 @@ def test_photos_of_ones_own(coco, write_refer_set):
         (coco.parent / 'photo_refs' / f'{split}.jsonl').write_text(
             '\n'.join(map(json.dumps, lines)))
     (root.parent / 'val').symlink_to(root)
-    cfg = _load('photo_refs_320')
+    cfg = _load('photo_refs_256')
     for part in ('train', 'val', 'test'):
         dataset = DATASETS.build(cfg[f'{part}_dataloader'].dataset)
         samples = [dataset[i]['data_samples'] for i in range(len(dataset))]

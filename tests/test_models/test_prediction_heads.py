@@ -6,8 +6,10 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
+from mmrefseg.models import LQPGHead
 from mmrefseg.models.segmentors.results import write_results
-from mmrefseg.structures import Prediction, PredictOptions
+from mmrefseg.structures import (MultimodalFeatures, Prediction,
+                                 PredictOptions, referent_probability)
 
 BCE = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=False)
 HEADS = {
@@ -83,3 +85,26 @@ def test_boxes_existence_and_threshold(make_batch):
     assert samples[1].pred_box == [0., 5., 20., 20.]
     write_results(prediction, samples, PredictOptions(threshold=0.75))
     assert samples[1].pred_sem_seg.data.sum() == 0
+
+@pytest.mark.parametrize('out_channels, losses', [
+    (2, dict(type='CrossEntropyLoss', avg_non_ignore=True)),
+    (1, BCE),
+])
+def test_initial_share(out_channels, losses):
+    """Mask and priors start with the share, nearly; its bounds are told."""
+    settings = dict(
+        in_channels=8, channels=8, num_layers=2, out_channels=out_channels,
+        loss_decode=losses)
+    torch.manual_seed(0)
+    head = LQPGHead(**settings, initial_share=0.05).eval()
+    head.init_weights()
+    features = MultimodalFeatures(
+        maps=tuple(torch.rand(1, 8, n, n) for n in (16, 8, 4, 2)),
+        queries=torch.rand(1, 4, 8))
+    logits, priors = head.forward_with_priors(features)
+    share = referent_probability(logits).mean().item()
+    assert share == pytest.approx(0.05, abs=0.005)
+    for prior in priors:
+        assert referent_probability(prior).mean().item() < 0.2
+    with pytest.raises(ValueError, match='initial_share=5'):
+        LQPGHead(**settings, initial_share=5)

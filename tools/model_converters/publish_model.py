@@ -34,8 +34,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--safetensors',
         action='store_true',
-        help="write .safetensors (a little smaller; MMEngine's own tools, "
-        'tools/test.py among them, read .pth only)')
+        help='write .safetensors, which cannot hold code (a script of your '
+        'own that loads with MMEngine alone reads .pth only)')
     parser.add_argument(
         '--metrics-from',
         metavar='FILE',

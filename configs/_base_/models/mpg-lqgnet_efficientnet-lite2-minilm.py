@@ -51,6 +51,7 @@ model = dict(
         norm_cfg=norm_cfg,
         existence=dict(channels=64, language_channels='auto'),
         loss_stride=4,
+        initial_share=0.05,
         loss_decode=[
             dict(
                 type='CrossEntropyLoss', avg_non_ignore=True,

@@ -131,8 +131,10 @@ def load_weights(model: nn.Module,
             f'and are left out: {name_some(surplus, _NAMED)}.',
             'current',
             level=logging.WARNING)
-    model.load_state_dict({name: state_dict[name] for name in common},
-                          strict=False)
+    found = {name: state_dict[name] for name in common}
+    # Named too, so that the model does not look for them a second time.
+    found.update((name, own[name]) for name in given)
+    model.load_state_dict(found, strict=False)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -16,10 +16,10 @@ from torch import nn
 
 from mmrefseg.datasets import BaseRefDataset
 from mmrefseg.engine.options import merge_options
+from mmrefseg.models.packaged_parts import load_packaged_parts
 from mmrefseg.registry import MODELS
 from .checkpoint import config_of, load_weights, read_checkpoint
 from .model_zoo import find_model
-from .packaged_parts import load_packaged_parts
 
 ModelType: TypeAlias = str | Path | Config | ConfigDict | dict
 

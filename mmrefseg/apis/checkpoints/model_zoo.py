@@ -37,7 +37,7 @@ def packaged_models() -> list[str]:
     Example:
         >>> from mmrefseg.apis import packaged_models
         >>> packaged_models()
-        ['mpg-lqgnet_nano']
+        ['mpg-lqgnet_nano', 'mpg-lqgnet_photos']
     """
     return sorted(path.parent.name for path in _PACKAGED.glob(f'*/{METADATA}'))
 

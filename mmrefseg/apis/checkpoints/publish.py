@@ -16,12 +16,12 @@ from mmengine.config import Config
 from mmrefseg.fileio import write_atomically
 from mmrefseg.fileio.packages import PREFIX
 from mmrefseg.fileio.weights import StateDict
+from mmrefseg.models.packaged_parts import drop_packaged_parts
 from mmrefseg.registry import MODELS
 from mmrefseg.version import __version__
 from .checkpoint import config_of, read_checkpoint
 from .init_model import init_model, load_config, scope_of
 from .model_zoo import METADATA, read_metadata
-from .packaged_parts import drop_packaged_parts
 from .portable_config import make_portable
 from .weights_file import serialize_weights, tensors_digest
 
@@ -64,7 +64,7 @@ def publish_model(checkpoint: str,
         half (bool): Store numbers as float16, also statistics of norms; they
             are read as float32. Numbers beyond float16 keep float32.
         safetensors (bool): Write a ``.safetensors`` file instead of a
-            ``.pth`` file, which MMEngine's own tools do not read.
+            ``.pth`` file. Our commands read it; MMEngine alone does not.
         metrics (Mapping[str, float], optional): What was measured.
         metrics_file (str, optional): A JSON file to take it from, see
             :func:`read_metrics`.

@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from mmengine.model import ModuleList
 from mmseg.models.segmentors import EncoderDecoder
@@ -13,6 +14,7 @@ from mmrefseg.structures import (ImageFeatures, LanguageFeatures,
                                  PredictOptions)
 from ..data_preprocessor import group_by_shape, share_images
 from ..language_channels import with_language_channels
+from ..packaged_parts import complete_from_packages
 from .finite_loss import FiniteLossGuard
 from .results import write_attention, write_results
 
@@ -121,6 +123,12 @@ class ReferringEncoderDecoder(EncoderDecoder):
         if auxiliary:
             self.auxiliary_losses = ModuleList(map(MODELS.build, auxiliary))
         self._finite_loss = FiniteLossGuard()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor],
+                              prefix: str, *args: Any) -> None:
+        """Published files leave out what installed packages bring."""
+        complete_from_packages(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def encode_images(self, inputs: Tensor) -> ImageFeatures:
         """Compute what does not depend on a sentence.

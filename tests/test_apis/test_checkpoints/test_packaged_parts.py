@@ -9,10 +9,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.runner import load_checkpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from mmrefseg.apis import init_model, publish_model
+from mmrefseg.fileio import secure_checkpoint_loading
 from mmrefseg.models.language_encoders.bert import BertLanguageEncoder
 from mmrefseg.models.language_encoders.bert_files import find_vocabulary
 from mmrefseg.registry import MODELS
@@ -143,3 +145,18 @@ def test_the_package_is_gone(trained, tmp_path, packages, monkeypatch):
     with pytest.raises(FileNotFoundError,
                        match='pip install weights-of-tests'):
         init_model(str(tmp_path / 'out'), device='cpu')
+
+
+@pytest.mark.parametrize('safetensors', [False, True])
+def test_the_commands_read_it_too(trained, config, tmp_path, safetensors):
+    """MMEngine's own loading, as tools/test.py and ``load_from`` use it."""
+    model, path = trained
+    done = publish_model(path, str(tmp_path / 'out'), safetensors=safetensors)
+    with DefaultScope.overwrite_default_scope('mmrefseg'):
+        own = MODELS.build(copy.deepcopy(config.model))
+    with secure_checkpoint_loading():
+        load_checkpoint(
+            own, str(tmp_path / 'out' / done['weights']), strict=True,
+            map_location='cpu')
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(own.state_dict()[name], tensor), name

@@ -236,5 +236,5 @@ def test_every_single_set_has_photos():
         x.name
         for x in (folder / 'datasets').glob('*.py')
         if '_480' not in x.stem and not x.stem.startswith('synthetic')
-    } - {'refcoco_all.py', 'photo_refs_320.py'}
+    } - {'refcoco_all.py', 'photo_refs_256.py'}
     assert {x.name for x in (folder / 'photos').glob('*.py')} == sets

@@ -3,11 +3,11 @@
 # derived sentences.
 _base_ = [
     '../_base_/models/mpg-lqgnet_efficientnet-lite2-minilm.py',
-    '../_base_/datasets/photo_refs_320.py',
+    '../_base_/datasets/photo_refs_256.py',
     '../_base_/schedules/schedule_synthetic.py',
     '../_base_/default_runtime.py'
 ]
-max_iters = 1500
+max_iters = 2400
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 # Mostly convolutions, which few CPUs compute faster in bfloat16.
 optim_wrapper = dict(dtype='float32')

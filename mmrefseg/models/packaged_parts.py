@@ -8,7 +8,7 @@ them into it.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -58,6 +58,31 @@ def load_packaged_parts(model: nn.Module,
             part.load_packaged()
             loaded.update(names)
     return loaded
+
+
+def complete_from_packages(model: nn.Module,
+                           state_dict: MutableMapping[str, Tensor],
+                           prefix: str = '') -> None:
+    """Load what a file of weights leaves to packages, and add it to what the
+    file has, so that nothing is missing: MMEngine's own loading.
+
+    Args:
+        model (nn.Module): The model, before the file is loaded.
+        state_dict (MutableMapping[str, Tensor]): What the file has, changed
+            in place.
+        prefix (str): Before the names of the model in it. Defaults to none.
+
+    Raises:
+        FileNotFoundError: A package is not installed.
+    """
+    own = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state_dict.items() if name.startswith(prefix)
+    }
+    loaded = load_packaged_parts(model, own)
+    if loaded:
+        full = model.state_dict()
+        state_dict.update((prefix + name, full[name]) for name in loaded)
 
 
 def drop_packaged_parts(

@@ -1,4 +1,5 @@
-# Photographs at 320 x 320 with derived sentences, made from any annotations in
+# Photographs, to train on at 256 x 256 and to test at 320 x 320, with derived
+# sentences, made from any annotations in
 # COCO's layout by compose_coco.py and coco_to_refs.py of
 # tools/dataset_converters (docs/derived_refs.md). data/photo_refs holds
 # train/images, train.jsonl, val/images and val.jsonl.
@@ -7,9 +8,9 @@
 _base_ = './jsonl_refs.py'
 
 data_root = 'data/photo_refs/'
-image_scale = (320, 320)
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[2].scale = test_pipeline[1].scale = image_scale
+train_pipeline[2].scale = (256, 256)
+test_pipeline[1].scale = (320, 320)
 
 train_dataloader = dict(
     batch_size=32,
