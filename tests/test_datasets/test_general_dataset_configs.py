@@ -147,6 +147,7 @@ def test_photos_of_ones_own(coco, write_refer_set):
     for part in ('train', 'val', 'test'):
         dataset = DATASETS.build(cfg[f'{part}_dataloader'].dataset)
         samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
-        assert [x.img_shape for x in samples] == [(320, 320)] * 2
+        size = 256 if part == 'train' else 320
+        assert [x.img_shape for x in samples] == [(size, size)] * 2
         assert [bool(x.gt_sem_seg.data.any()) for x in samples
                 ] == [True, False]

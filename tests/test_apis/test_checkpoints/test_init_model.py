@@ -116,8 +116,9 @@ class TestNames:
         assert len(names) == len(set(names))
         own = {path.stem for path in (ROOT / 'configs').glob('[!_]*/*.py')}
         assert own - set(names) == {
-            'mpg-lqgnet_nano_1xb32-1200it_synthetic-varied-128x128'
-        }  # the packaged model has one name in the list
+            'mpg-lqgnet_nano_1xb32-1200it_synthetic-varied-128x128',
+            'mpg-lqgnet_efficientnet-lite2-minilm_1xb32-2400it_photos-256x256'
+        }  # a packaged model has one name in the list
         found = model_zoo.find_model(
             'MPG-LQGNet_swin-t_1xb8-35e_refcoco-448x448')
         assert Path(found.config).is_file()

@@ -237,4 +237,4 @@ def test_every_single_set_has_photos():
         for x in (folder / 'datasets').glob('*.py')
         if '_480' not in x.stem and not x.stem.startswith('synthetic')
     } - {'refcoco_all.py', 'photo_refs_256.py'}
-    assert {x.name for x in (folder / 'photos').glob('*.py')} == sets
+    assert {x.name for x in (folder / 'unresized').glob('*.py')} == sets
