@@ -155,7 +155,7 @@ def config(settings, tmp_path):
         path = tmp_path / f'{name}.py'
         bases = [
             str(ROOT / 'configs/_base_' / x)
-            for x in (f'photos/{data}.py', 'default_runtime.py')
+            for x in (f'unresized/{data}.py', 'default_runtime.py')
         ]
         path.write_text(
             f'_base_ = {bases!r}\nmodel = {settings(name, **changes)!r}\n'
