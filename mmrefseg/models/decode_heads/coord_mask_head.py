@@ -235,7 +235,7 @@ def set_initial_share(last: nn.Conv2d, share: float) -> None:
         share (float): Between 0 and 1.
     """
     logit = math.log(share / (1 - share))
+    bias = [-logit / 2, logit / 2] if last.out_channels == 2 else [logit]
     with torch.no_grad():
-        last.bias[-1] = logit
-        if len(last.bias) == 2:
-            last.bias[:] = last.bias.new_tensor([-logit / 2, logit / 2])
+        assert last.bias is not None
+        last.bias.copy_(torch.tensor(bias))

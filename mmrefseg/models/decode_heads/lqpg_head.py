@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
 from .coord_mask_head import CoordMaskHead, set_initial_share
-from .mask_prior_generator import (AttentionToPrior,
-                                   LanguageQueryPriorGenerator)
+from .mask_prior_generator import AttentionToPrior, LanguageQueryPriorGenerator
 
 
 @MODELS.register_module()
