@@ -4,7 +4,7 @@
 Usage:
     python projects/photos/evaluate_photos.py MODEL REFS.jsonl IMAGES
         [--weights FILE] [--calibrate TRAIN.jsonl TRAIN_IMAGES]
-        [--csv FILE] [--blind image|text]
+        [--threshold T] [--csv FILE] [--blind image|text] [--device cuda]
 """
 
 import argparse
@@ -45,6 +45,10 @@ def parse_args() -> argparse.Namespace:
         help='share of sentences with a target that may be refused there')
     parser.add_argument('--most', type=int, default=100,
                         help='photos to calibrate on')
+    parser.add_argument(
+        '--threshold', type=float,
+        help="of existence; without it the model's own or the calibrated one")
+    parser.add_argument('--device', default='cpu')
     parser.add_argument('--blind', choices=('image', 'text'))
     parser.add_argument('--csv', help='file for the table')
     return parser.parse_args()
@@ -93,12 +97,14 @@ def main() -> None:
     """Evaluate, print and write a table."""
     args = parse_args()
     torch.set_num_threads(1)
-    inferencer = RefSegInferencer(args.model, args.weights, 'cpu')
+    inferencer = RefSegInferencer(args.model, args.weights, args.device)
     head = inferencer.model.decode_head
     threshold = 0.5
     if head.existence is not None:
         threshold = head.existence.threshold
         head.existence.threshold = 0.  # masks are emptied here
+    if args.threshold is not None:
+        threshold = args.threshold
     if args.calibrate:
         scores, _ = run(inferencer, *args.calibrate, threshold,
                         most=args.most)
@@ -119,9 +125,10 @@ def main() -> None:
     refused, wrongly = scores.refusals(threshold)
     print(f'No-target sentences refused: {refused:.1f} %; others refused '
           f'wrongly: {wrongly:.1f} % (threshold {threshold:.3f}).')
+    place = 'one core' if args.device == 'cpu' else args.device
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f'{seconds["photo"]:.3f} s for a photo and {seconds["sentence"]:.3f}'
-          f' s for a sentence on one core; at most {memory:.2f} GiB.')
+          f' s for a sentence on {place}; at most {memory:.2f} GiB.')
     if args.csv:
         for row in rows:
             row.update(refused=refused, wrongly_refused=wrongly)

@@ -1,13 +1,15 @@
 # Licensed under the Apache License, Version 2.0.
 """What each part of the photo recipe brings, and what more photos bring.
 
-Short runs of equal length, one for each variant: compose, derive sentences,
-train, evaluate. A row that the table has already is not run again.
+Short trainings of equal length, one for each variant and seed: compose,
+derive sentences, train, evaluate. Rows that the table has already are not run
+again. All seeds of a variant train on the same set.
 
 Usage:
     python projects/photos/study.py INSTANCES.json IMAGES WORK_DIR CSV
-        [--variants full no_paste ...] [--iters 150] [--size 192]
-        [--number 1000] [--threads 1]
+        [--variants full no_paste ...] [--seeds 0 1] [--iters 150]
+        [--size 192] [--number 1000] [--jobs 1] [--threads 1]
+        [--device cuda] [--cfg-options key=value ...]
 """
 
 import argparse
@@ -16,19 +18,16 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import torch
-from evaluate_photos import run
-
-from mmrefseg.apis import RefSegInferencer
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 CONVERTERS = ROOT / 'tools/dataset_converters'
-CONFIG = next((ROOT / 'configs/mpg_lqgnet').glob(
-    'mpg-lqgnet_efficientnet-lite2-minilm_*_photos-*.py'))
+CONFIG = (ROOT / 'configs/mpg_lqgnet' /
+          'mpg-lqgnet_efficientnet-lite2-minilm_1xb32-2400it_photos-256x256.py')
 # Name: options of compose_coco.py, photos to train on, what the model does
 # not see.
 VARIANTS: dict[str, dict] = dict(
@@ -53,13 +52,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('csv', help='table, to which rows are added')
     parser.add_argument(
         '--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0], help='of the training')
     parser.add_argument('--iters', type=int, default=150)
     parser.add_argument('--size', type=int, default=192, help='pixels')
     parser.add_argument(
         '--number', type=int, default=1000, help='compositions')
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='trainings at the same time')
+    parser.add_argument(
+        '--threads', type=int, default=1, help='of each training')
+    parser.add_argument('--device', default='cpu', help='to evaluate on')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], help='of the trainings')
     return parser.parse_args()
+
+
+def train_ids(name: str) -> list[str]:
+    """Ids of the photos that a variant is trained on."""
+    ids = (HERE / 'split_train.txt').read_text().split()
+    random.Random(0).shuffle(ids)
+    return ids[:VARIANTS[name].get('photos')]
 
 
 def call(*command: str | Path, log: Path) -> None:
@@ -72,9 +85,17 @@ def call(*command: str | Path, log: Path) -> None:
         raise SystemExit(f'{command[0]} failed; {log} says why.')
 
 
-def make_set(args: argparse.Namespace, folder: Path, ids: list[str],
-             compose: list[str], more: list[str]) -> None:
+def make_set(args: argparse.Namespace, name: str) -> None:
     """Photos, compositions of them and sentences, once."""
+    folder = args.work_dir / name
+    if name == 'val':
+        ids = (HERE / 'split_val.txt').read_text().split()
+        compose, more = ['--number', '0'], ['--no-target', '0.15']
+    else:
+        ids = train_ids(name)
+        compose = ['--number', str(args.number),
+                   *VARIANTS[name].get('compose', [])]
+        more = ['--no-target', '0.06', '--min-area', '0.01']
     if (folder.with_suffix('.jsonl')).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,16 +104,17 @@ def make_set(args: argparse.Namespace, folder: Path, ids: list[str],
     id_file.write_text('\n'.join(ids) + '\n')
     call(CONVERTERS / 'compose_coco.py', args.instances, args.images, folder,
          '--ids', id_file, '--originals', '--size', '400', '--max-pasted', '3',
-         '--seed', str(args.seed), *compose, log=log)
+         *compose, log=log)
     call(CONVERTERS / 'coco_to_refs.py', folder / 'instances.json',
          folder.with_suffix('.jsonl'), '--images', folder / 'images',
          '--plurals', *more, log=log)
 
 
-def train(args: argparse.Namespace, name: str, train_set: Path,
-          blind: str | None) -> Path:
+def train(args: argparse.Namespace, name: str, seed: int) -> Path:
     """One training; its folder."""
-    out = Path(args.work_dir) / 'runs' / name
+    blind = VARIANTS[name].get('blind')
+    train_set = args.work_dir / ('full' if blind else name)
+    out = args.work_dir / f'runs/{name}_{seed}'
     out.mkdir(parents=True, exist_ok=True)
     iters, size = args.iters, f'({args.size},{args.size})'
     warmup = max(iters // 20, 1)
@@ -111,7 +133,7 @@ def train(args: argparse.Namespace, name: str, train_set: Path,
         'param_scheduler.1.begin': warmup,
         'param_scheduler.1.end': iters,
         'default_hooks.checkpoint.interval': iters,
-        'randomness.seed': args.seed,
+        'randomness.seed': seed,
         'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None,
     }
     config = CONFIG
@@ -126,63 +148,74 @@ def train(args: argparse.Namespace, name: str, train_set: Path,
             "'projects.photos.blind'])\n")
     call('tools/train.py', config, '--work-dir', out, '--cfg-options',
          *(f'{key}={value}' for key, value in options.items()),
+         *args.cfg_options,
          log=out / 'log.txt')
     return out
+
+
+def evaluate(args: argparse.Namespace, name: str, out: Path) -> list[dict]:
+    """Rows of the table of one training."""
+    val, blind = args.work_dir / 'val', VARIANTS[name].get('blind')
+    call('projects/photos/evaluate_photos.py', next(out.glob('*.py')),
+         val.with_suffix('.jsonl'), val / 'images', '--weights',
+         out / f'iter_{args.iters}.pth', '--csv', out / 'scores.csv',
+         # what no threshold empties
+         '--threshold', '0', '--device', args.device,
+         *(('--blind', blind) if blind else ()), log=out / 'log.txt')
+    with (out / 'scores.csv').open() as file:
+        return [row for row in csv.DictReader(file)
+                if row['row'] == 'model' or name == 'full']
+
+
+def rows_of(table: Path) -> list[dict]:
+    """What a table has already."""
+    if not table.exists():
+        return []
+    with table.open() as file:
+        return list(csv.DictReader(file))
 
 
 def main() -> None:
     """Run what the table lacks."""
     args = parse_args()
+    paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
     os.environ.update(
-        OMP_NUM_THREADS=str(args.threads), PYTHONPATH=str(ROOT))
-    torch.set_num_threads(args.threads)
-    work_dir, table = Path(args.work_dir).resolve(), Path(args.csv)
-    args.work_dir = str(work_dir)
-    val = work_dir / 'val'
-    make_set(args, val, (HERE / 'split_val.txt').read_text().split(),
-             ['--number', '0'], ['--no-target', '0.15'])
-    ids = (HERE / 'split_train.txt').read_text().split()
-    random.Random(args.seed).shuffle(ids)
-    for name in args.variants:
-        done = set()
-        if table.exists():
-            with table.open() as file:
-                done = {row['variant'] for row in csv.DictReader(file)}
-        if name in done:
-            continue
-        variant = VARIANTS[name]
-        blind = variant.get('blind')
-        train_set = work_dir / ('full' if blind else name)
+        OMP_NUM_THREADS=str(args.threads),
+        PYTHONPATH=os.pathsep.join(filter(None, paths)))
+    for name in ('instances', 'images', 'work_dir'):
+        setattr(args, name, Path(getattr(args, name)).resolve())
+    table = Path(args.csv)
+    done = {(row['variant'], row['seed']) for row in rows_of(table)}
+    runs = [(name, seed) for seed in args.seeds for name in args.variants
+            if (name, str(seed)) not in done]
+    writing = threading.Lock()
+
+    def run(name: str, seed: int) -> None:
         start = time.time()
-        make_set(args, train_set, ids[:variant.get('photos')],
-                 ['--number', str(args.number), *variant.get('compose', [])],
-                 ['--no-target', '0.06', '--min-area', '0.01'])
-        made = time.time()
-        out = train(args, name, train_set, blind)
-        trained = time.time()
-        config = next(path for path in out.glob('*.py'))
-        inferencer = RefSegInferencer(
-            str(config), str(out / f'iter_{args.iters}.pth'), 'cpu')
-        inferencer.model.decode_head.existence.threshold = 0.
-        scores, _ = run(inferencer, f'{val}.jsonl', f'{val}/images', 0., blind)
-        rows = [
-            dict(variant=name, photos=len(ids[:variant.get('photos')]),
-                 iters=args.iters, size=args.size,
-                 minutes_to_train=round((trained - made) / 60, 1), **row)
-            for row in scores.table()
-            if row['row'] == 'model' or name == 'full'
-        ]
-        is_new = not table.exists()
-        with table.open('a', newline='') as file:
-            writer = csv.DictWriter(file, rows[0])
-            if is_new:
-                writer.writeheader()
-            writer.writerows(rows)
-        said = {row['kind']: f'{row["oIoU"]:.1f}' for row in rows
+        out = train(args, name, seed)
+        minutes = round((time.time() - start) / 60, 1)
+        rows = [dict(variant=name, seed=seed, photos=len(train_ids(name)),
+                     iters=args.iters, size=args.size,
+                     minutes_to_train=minutes, **row)
+                for row in evaluate(args, name, out)]
+        with writing:
+            is_new = not table.exists()
+            with table.open('a', newline='') as file:
+                writer = csv.DictWriter(file, rows[0])
+                if is_new:
+                    writer.writeheader()
+                writer.writerows(rows)
+        said = {row['kind']: f'{float(row["oIoU"]):.1f}' for row in rows
                 if row['row'] == 'model'}
-        print(f'{name}: {said}; set {made - start:.0f} s, training '
-              f'{trained - made:.0f} s, test {time.time() - trained:.0f} s',
+        print(f'{name}, seed {seed}: {said}; trained for {minutes} minutes',
               flush=True)
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        sets = {'full' if VARIANTS[name].get('blind') else name
+                for name, _ in runs}
+        list(pool.map(lambda name: make_set(args, name),
+                      sorted(sets | {'val'})))
+        list(pool.map(lambda item: run(*item), runs))
 
 
 if __name__ == '__main__':

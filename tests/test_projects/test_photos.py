@@ -153,12 +153,13 @@ def test_the_study(tmp_path, monkeypatch):
                         sys.modules['blind'])
     table = tmp_path / 'table.csv'
     argv = ['study.py', *map(str, (instances, images, tmp_path / 'w', table)),
-            '--iters', '2', '--size', '64', '--number', '2', '--variants']
+            '--iters', '2', '--size', '64', '--number', '2', '--seeds', '1',
+            '--variants']
     monkeypatch.setattr(sys, 'argv', [*argv, 'blind_text'])
     study.main()
     before = table.read_text()
-    assert 'blind_text,4,2,64' in before
-    blind = next((tmp_path / 'w/runs/blind_text').glob('*.py')).read_text()
+    assert 'blind_text,1,4,2,64' in before
+    blind = next((tmp_path / 'w/runs/blind_text_1').glob('*.py')).read_text()
     assert 'FixedSentence' in blind
     study.main()
     assert table.read_text() == before
