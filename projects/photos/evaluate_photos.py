@@ -4,7 +4,8 @@
 Usage:
     python projects/photos/evaluate_photos.py MODEL REFS.jsonl IMAGES
         [--weights FILE] [--calibrate TRAIN.jsonl TRAIN_IMAGES]
-        [--threshold T] [--csv FILE] [--blind image|text] [--device cuda]
+        [--threshold T] [--csv FILE] [--answers FILE] [--blind image|text]
+        [--device cuda]
 """
 
 import argparse
@@ -51,6 +52,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--blind', choices=('image', 'text'))
     parser.add_argument('--csv', help='file for the table')
+    parser.add_argument(
+        '--answers', help='file for one line of CSV for each sentence')
     return parser.parse_args()
 
 
@@ -80,7 +83,8 @@ def run(inferencer: RefSegInferencer, refs: str, images: str,
             done = inferencer.segment(texts[i:i + BATCH], image)
             for said in done['predictions']:
                 answers[said['text']] = Answer(
-                    said['mask'], said.get('existence_score', 1.))
+                    said['mask'], said.get('existence_score', 1.),
+                    said['score'])
         decode += time.perf_counter() - start
         sentences += len(texts)
         photos += 1
@@ -129,13 +133,23 @@ def main() -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f'{seconds["photo"]:.3f} s for a photo and {seconds["sentence"]:.3f}'
           f' s for a sentence on {place}; at most {memory:.2f} GiB.')
+    doubts = scores.doubts()
+    print('Answers of which the model is sure: %.1f %%, mean IoU %.1f; unsure:'
+          ' %.1f %%, mean IoU %.1f.' % (*doubts[False], *doubts[True]))
     if args.csv:
         for row in rows:
             row.update(refused=refused, wrongly_refused=wrongly)
-        with Path(args.csv).open('w', newline='') as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(args.csv, rows)
+    if args.answers:
+        write_csv(args.answers, scores.answers)
+
+
+def write_csv(path: str, rows: list[dict]) -> None:
+    """Write rows with the keys of the first."""
+    with Path(path).open('w', newline='') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == '__main__':

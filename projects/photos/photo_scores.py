@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmrefseg.apis.inference.doubts import find_doubt
 from mmrefseg.datasets import BaseRefDataset
 from mmrefseg.evaluation.scores import score
 
@@ -33,10 +34,12 @@ class Sentence(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a model says to a sentence: a mask, before it is emptied, and the
-    score of existence, 1 where the model has none."""
+    """What a model says to a sentence: a mask, before it is emptied, the
+    score of existence, 1 where the model has none, and the mean probability
+    over the mask."""
     mask: np.ndarray
     existence: float
+    score: float = 1.
 
 
 def read_photos(
@@ -73,6 +76,7 @@ class PhotoScores:
         self.areas: dict[tuple[str, str], list[tuple[int, int]]] = (
             defaultdict(list))
         self.existence: list[tuple[bool, str, float]] = []
+        self.answers: list[dict] = []
 
     def _add(self, row: str, kind: str, predicted: np.ndarray,
              true: np.ndarray) -> None:
@@ -94,6 +98,7 @@ class PhotoScores:
             said = answer(sentence.text)
             self.existence.append(
                 (sentence.no_target, sentence.kind, said.existence))
+            self.answers.append(self._describe(sentence, said))
             if sentence.no_target:
                 continue
             self._add('model', sentence.kind, self._mask(said), sentence.mask)
@@ -116,6 +121,33 @@ class PhotoScores:
         if said.existence < self.threshold:
             return np.zeros_like(said.mask)
         return said.mask
+
+    def _describe(self, sentence: Sentence, said: Answer) -> dict:
+        mask = self._mask(said)
+        union = int((mask | sentence.mask).sum())
+        iou = int((mask & sentence.mask).sum()) / union if union else 1.
+        doubt = find_doubt(
+            sentence.text,
+            said.score,
+            found=bool(mask.any()),
+            existence=said.existence,
+            no_target=said.existence < self.threshold)
+        return dict(
+            text=sentence.text, kind=sentence.kind,
+            no_target=sentence.no_target, existence=said.existence,
+            score=said.score, iou=iou, doubt=doubt or '')
+
+    def doubts(self) -> dict[bool, tuple[float, float]]:
+        """How good the answers are of which the model is sure (False) and
+        unsure (True): the percentage of all, and their mean IoU in percent,
+        1 where nothing is rightly found."""
+        found = {}
+        for unsure in (False, True):
+            ious = [answer['iou'] for answer in self.answers
+                    if bool(answer['doubt']) is unsure]
+            found[unsure] = (100 * len(ious) / max(len(self.answers), 1),
+                             100 * float(np.mean(ious)) if ious else np.nan)
+        return found
 
     def table(self) -> list[dict]:
         """Rows of oIoU, mIoU and P@0.5 in percent, of each kind."""

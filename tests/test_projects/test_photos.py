@@ -47,6 +47,17 @@ PERFECT = dict(
     zebra=Answer(LEFT, 0.1))
 
 
+def test_doubts_are_counted():
+    """An unsure answer that is bad and three sure ones."""
+    answers = dict(PERFECT, left=Answer(RIGHT, 0.9, 0.55))
+    scores, _ = table(answers)
+    # the no-target sentence is refused: a doubt, and rightly
+    assert scores.doubts() == {False: (50., 100.), True: (50., 50.)}
+    by_text = {answer['text']: answer for answer in scores.answers}
+    assert by_text['left']['iou'] == 0 and '0.55' in by_text['left']['doubt']
+    assert by_text['zebra']['iou'] == 1
+
+
 def test_a_model_that_reads():
     scores, rows = table(PERFECT)
     assert rows['model', 'place'] == rows['model', 'single'] == 100
