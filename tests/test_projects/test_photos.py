@@ -49,7 +49,9 @@ PERFECT = dict(
 
 def test_doubts_are_counted():
     """An unsure answer that is bad and three sure ones."""
-    answers = dict(PERFECT, left=Answer(RIGHT, 0.9, 0.55))
+    answers = dict(
+        PERFECT, left=Answer(RIGHT, 1., 0.55), right=Answer(RIGHT, 1.),
+        both=Answer(LEFT | RIGHT, 1.))
     scores, _ = table(answers)
     # the no-target sentence is refused: a doubt, and rightly
     assert scores.doubts() == {False: (50., 100.), True: (50., 50.)}
