@@ -38,12 +38,14 @@ class Row:
         tables (tuple[str]): The tables that it stands in.
         what (str): What is changed, in words.
         published (dict[str, float]): Published metrics, maybe none.
+        whole (bool): The config stands by itself and is not laid over a base.
     """
     name: str
     config: str
     tables: tuple[str, ...]
     what: str
     published: dict[str, float]
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,13 @@ def read_rows(path: str, tables: Sequence[str] | None = None) -> list[Row]:
         content = yaml.safe_load(file)
     rows = [
         Row(name=row['row'],
-            config=osp.join(osp.dirname(path), 'configs', row['config']),
+            config=osp.normpath(
+                osp.join(osp.dirname(path), 'configs', row['config'])),
             tables=tuple(map(str, row['tables'])),
             what=row['what'],
             published=dict(
-                zip(content['metrics'], row.get('published', ()))))
+                zip(content['metrics'], row.get('published', ()))),
+            whole=content.get('whole', False))
         for row in content['rows']
     ]
     if tables is None:
@@ -101,7 +105,7 @@ def read_rows(path: str, tables: Sequence[str] | None = None) -> list[Row]:
 
 
 def lay_over(row: Row, base: str) -> str:
-    """The text of a row's config, over another base.
+    """The text of a row's config, over another base unless it is whole.
 
     Args:
         row (Row): The row.
@@ -114,6 +118,8 @@ def lay_over(row: Row, base: str) -> str:
         ValueError: If the row's config does not name its one base in a line
             of its own.
     """
+    if row.whole:
+        return f'_base_ = {osp.abspath(row.config)!r}\n'
     with open(row.config, encoding='utf-8') as file:
         text = file.read()
     text, found = _BASE.subn(
@@ -245,7 +251,8 @@ def run_all(runs: Sequence[Run],
             *,
             jobs: int = 1,
             threads: int | None = None,
-            report: Callable[[str], None] = print
+            report: Callable[[str], None] = print,
+            test: Callable[[Run], dict[str, float]] | None = None
             ) -> dict[str, dict[int, dict[str, float]]]:
     """Train and validate several runs.
 
@@ -255,6 +262,7 @@ def run_all(runs: Sequence[Run],
         jobs (int): Runs side by side. Defaults to 1.
         threads (int, optional): Threads of each run.
         report (Callable): Gets a line when a run is done.
+        test (Callable, optional): Measures more of a trained run.
 
     Returns:
         dict: Metrics by the row's name and the seed.
@@ -262,7 +270,9 @@ def run_all(runs: Sequence[Run],
     results: dict[str, dict[int, dict[str, float]]] = {}
 
     def work(run: Run) -> None:
-        metrics = execute(run, command, threads)
+        metrics = dict(execute(run, command, threads))
+        if test is not None:
+            metrics.update(test(run))
         results.setdefault(run.row.name, {})[run.seed] = metrics
         report(f'{run.row.name:16s} seed {run.seed}   '
                f'oIoU {metrics["oIoU"]:.2f}   mIoU {metrics["mIoU"]:.2f}')

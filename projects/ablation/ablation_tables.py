@@ -45,14 +45,14 @@ def pooled_error(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def compare(rows: Sequence[Row], results: Results, metric: str,
-            reference: str = 'full') -> dict[str, tuple[float, float]]:
+            reference: str) -> dict[str, tuple[float, float]]:
     """Difference of each row to a reference row.
 
     Args:
         rows (Sequence[Row]): The rows.
         results (Results): Their metrics.
         metric (str): Name of a metric.
-        reference (str): Name of the reference row. Defaults to 'full'.
+        reference (str): Name of the reference row.
 
     Returns:
         dict[str, tuple[float, float]]: By the row's name, the difference of
@@ -79,7 +79,7 @@ def _number(mean: float, deviation: float) -> str:
 def markdown(rows: Sequence[Row], results: Results,
              metrics: Sequence[str] = METRICS) -> str:
     """A markdown table: mean and deviation over the seeds, the difference to
-    the full model in pooled standard errors, and the published numbers.
+    the first row in pooled standard errors, and the published numbers.
 
     Args:
         rows (Sequence[Row]): The rows, in order.
@@ -89,10 +89,10 @@ def markdown(rows: Sequence[Row], results: Results,
     Returns:
         str: The table, each line ended.
     """
-    first = metrics[0]
-    differences = compare(rows, results, first)
+    first, reference = metrics[0], rows[0].name
+    differences = compare(rows, results, first, reference)
     shown = [name.replace('P0.', 'P@0.') for name in metrics]
-    head = ['row', 'what', 'seeds', *shown, f'{first} to full',
+    head = ['row', 'what', 'seeds', *shown, f'{first} to {reference}',
             f'published {"/".join(shown)}']
     lines = [head, ['---'] * len(head)]
     for row in rows:

@@ -35,6 +35,7 @@ from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import write_atomically
 import ablation_runs
 import ablation_tables
+import ablation_tests
 
 PROJECT = osp.dirname(osp.abspath(__file__))
 ROOT = osp.dirname(osp.dirname(PROJECT))
@@ -68,7 +69,16 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--rows',
         default=osp.join(PROJECT, 'rows.yml'),
-        help='list of the rows')
+        help="list of the rows; those of a list that says 'whole: true' are "
+        'configs by themselves, and --base plays no part')
+    parser.add_argument(
+        '--tests',
+        nargs='+',
+        default=[],
+        choices=ablation_tests.TESTS,
+        help='more tests of every trained run: control (the sentences of an '
+        'image exchanged among its objects), unseen (renderers that no '
+        'training sees; the scenes need the splits unseenA and unseenB)')
     parser.add_argument(
         '--work-dir', default='work_dirs/ablation', help='folder of the runs')
     parser.add_argument(
@@ -102,7 +112,8 @@ def describe(args: argparse.Namespace,
     Returns:
         str: Lines to be read.
     """
-    cfg = Config.fromfile(args.base, format_python_code=False)
+    base = rows[0].config if rows[0].whole else args.base
+    cfg = Config.fromfile(base, format_python_code=False)
     merge_options(cfg, args.cfg_options or {})
     budget, unit = cfg.train_cfg.get('max_iters'), 'iterations'
     if budget is None:
@@ -115,7 +126,7 @@ def describe(args: argparse.Namespace,
     runs = len(rows) * args.seeds
     cost = (f'{runs} runs of {budget} {unit}, '
             f'{cfg.train_dataloader.batch_size} sentences a batch')
-    if osp.samefile(args.base, NANO) and not args.cfg_options:
+    if osp.samefile(base, NANO) and not args.cfg_options:
         # A run was measured at about 4 minutes on one CPU core.
         cost += (f'; about 4 minutes each on one CPU core, {4 * runs} minutes '
                  'in all')
@@ -124,7 +135,7 @@ def describe(args: argparse.Namespace,
         missing = (' (missing: python tools/dataset_converters/'
                    f'make_synthetic_refs.py {data})')
     lines += [
-        '', f'base:   {osp.relpath(args.base)}', f'data:   {data}{missing}',
+        '', f'base:   {osp.relpath(base)}', f'data:   {data}{missing}',
         f'cost:   {cost}', f'folder: {args.work_dir}'
     ]
     return '\n'.join(lines)
@@ -154,16 +165,28 @@ def main(argv: list[str] | None = None) -> None:
             options=args.cfg_options) for seed in range(args.seeds)
         for row in rows
     ]
+    tools = osp.join(ROOT, 'tools')
+
+    def test(run: ablation_runs.Run) -> dict[str, float]:
+        return {
+            name: value
+            for kind in args.tests for name, value in ablation_tests.run_test(
+                run, kind, tools, args.threads).items()
+        }
+
     results = ablation_runs.run_all(
         runs,
-        ablation_runs.train_command(osp.join(ROOT, 'tools'), args.gpus),
+        ablation_runs.train_command(tools, args.gpus),
         jobs=args.jobs,
-        threads=args.threads)
+        threads=args.threads,
+        test=test)
+    metrics = (*ablation_tables.METRICS, *ablation_tests.names_of(args.tests))
     name = osp.join(args.work_dir, 'table_' + '_'.join(args.table))
-    table = ablation_tables.markdown(rows, results)
+    table = ablation_tables.markdown(rows, results, metrics)
     write_atomically(f'{name}.md', table.encode())
     write_atomically(f'{name}.csv',
-                     ablation_tables.as_csv(rows, results).encode())
+                     ablation_tables.as_csv(rows, results,
+                                            metrics).encode())
     ablation_tables.plot(f'{name}.png', rows, results)
     print(f'\n{table}\nWritten: {name}.md, {name}.csv, {name}.png')
 

@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 import ablation_runs
 import ablation_tables
+import ablation_tests
 import run_ablation
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,62 @@ class TestRows:
             _runs(place)
 
 
+    def test_a_whole_row_is_not_laid_over_a_base(self, place):
+        (place / 'configs/less.py').write_text('model = dict(width=2)\n')
+        rows = (place / 'rows.yml').read_text()
+        (place / 'rows.yml').write_text('whole: true\n' + rows)
+        (place / 'configs/other.py').write_text('model = dict(width=5)\n')
+        full, less = _runs(place, seeds=1)
+        assert Config.fromfile(full.config).model.width == 5
+        assert Config.fromfile(less.config).model.width == 2
+
+
+class TestMoreTests:
+
+    @pytest.fixture
+    def run(self, place):
+        """A trained run, and a test.py that says what it was given."""
+        run = _runs(place, seeds=1)[0]
+        ablation_runs.execute(run, _command(place))
+        checkpoint = Path(run.folder, 'iter_1.pth')
+        checkpoint.touch()
+        Path(run.folder, 'last_checkpoint').write_text(str(checkpoint))
+        (place / 'base.py').write_text('changed = True\n')
+        (place / 'test.py').write_text('''
+import json, os, sys
+from mmengine.config import Config
+config, checkpoint, _, work_dir = sys.argv[1:]
+data = Config.fromfile(config).test_dataloader.dataset
+if data.type == 'ExchangedSentences':
+    data = data.dataset
+    assert data.split == 'val'
+os.makedirs(os.path.join(work_dir, 'stamp'))
+with open(os.path.join(work_dir, 'stamp', 'stamp.json'), 'w') as file:
+    json.dump(dict(oIoU=len(data.split), mIoU=7., time=1.), file)
+''')
+        return run
+
+    def test_control_and_unseen(self, run, place):
+        text = Path(run.config).read_text()
+        data = "dict(dataset=dict(type='A', split='val'))"
+        Path(run.config).write_text(f'{text}\ntest_dataloader = {data}\n')
+        found = {}
+        for test in ablation_tests.TESTS:
+            found.update(ablation_tests.run_test(run, test, str(place)))
+        assert found == {
+            'control/oIoU': 3, 'control/mIoU': 7.,
+            'unseen/oIoU': 2, 'unseen/mIoU': 7.
+        }
+        assert list(found) == ablation_tests.names_of(ablation_tests.TESTS)
+        # Known now: the same is not tested twice.
+        (place / 'test.py').write_text('raise SystemExit(1)')
+        assert ablation_tests.run_test(
+            run, 'control', str(place))['control/oIoU'] == 3
+        Path(run.folder, 'iter_1.pth').write_text('trained further')
+        with pytest.raises(RuntimeError, match='test control of full, seed 0'):
+            ablation_tests.run_test(run, 'control', str(place))
+
+
 class TestRuns:
 
     def test_each_is_done_once(self, place):
@@ -208,8 +265,8 @@ class TestTables:
         assert math.isnan(ablation_tables.pooled_error([1.], [2.]))
 
     def test_compare(self, rows, results):
-        difference, error = ablation_tables.compare(rows, results,
-                                                    'oIoU')['less']
+        difference, error = ablation_tables.compare(rows, results, 'oIoU',
+                                                    'full')['less']
         assert difference == pytest.approx(-10)
         assert error == pytest.approx(math.sqrt(5.5 * 2 / 3))
 
