@@ -92,8 +92,12 @@ def markdown(rows: Sequence[Row], results: Results,
     first, reference = metrics[0], rows[0].name
     differences = compare(rows, results, first, reference)
     shown = [name.replace('P0.', 'P@0.') for name in metrics]
-    head = ['row', 'what', 'seeds', *shown, f'{first} to {reference}',
-            f'published {"/".join(shown)}']
+    # What further tests measure ('control/oIoU') nobody has published.
+    public = [name for name in metrics if '/' not in name]
+    head = ['row', 'what', 'seeds', *shown, f'{first} to {reference}']
+    if any(row.published for row in rows):
+        names = '/'.join(name.replace('P0.', 'P@0.') for name in public)
+        head.append(f'published {names}')
     lines = [head, ['---'] * len(head)]
     for row in rows:
         if row.name not in results:
@@ -112,9 +116,10 @@ def markdown(rows: Sequence[Row], results: Results,
                 f' ({difference / error:+.1f} SE)' if known else ''))
         else:
             cells.append('')
-        cells.append(' '.join(f'{row.published[metric]:.2f}'
-                              for metric in metrics if metric in row.published)
-                     or 'none')
+        if any(other.published for other in rows):
+            cells.append(' '.join(f'{row.published[metric]:.2f}'
+                                  for metric in public
+                                  if metric in row.published) or 'none')
         lines.append(cells)
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
@@ -134,13 +139,14 @@ def as_csv(rows: Sequence[Row], results: Results,
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator='\n')
+    public = [name for name in metrics if '/' not in name]
     writer.writerow(['row', 'what', 'seed', *metrics] +
-                    [f'published_{name}' for name in metrics])
+                    [f'published_{name}' for name in public])
     for row in rows:
         runs = results.get(row.name)
         if not runs:
             continue
-        published = [row.published.get(name, '') for name in metrics]
+        published = [row.published.get(name, '') for name in public]
         lines: list[tuple[object, list[float]]] = [
             (seed, [runs[seed][name] for name in metrics])
             for seed in sorted(runs)
