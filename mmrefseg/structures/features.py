@@ -104,10 +104,13 @@ class FusionOutput(NamedTuple):
         attention (Tensor, optional): How much each pixel attends to each
             word, ``B x T x H x W`` in 0..1, 0 on padding. Given only when it
             is asked for.
+        tokens (Tensor, optional): Tokens of the sentence by which the fusion
+            read it, ``B x n x C'``, of any number and width.
     """
     fused: Tensor
     query: Tensor | None = None
     attention: Tensor | None = None
+    tokens: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,16 @@ class MultimodalFeatures:
         attention (tuple[Tensor | None], optional): Word attention of each
             stage, ``B x T x H_i x W_i`` (see :class:`FusionOutput`), None for
             a stage that has none; None unless somebody asked for it.
+        tokens (tuple[Tensor | None], optional): Tokens of each stage's
+            fusion, ``B x n x C'`` (see :class:`FusionOutput`), None for a
+            stage that has none; None when no stage has any.
     """
     maps: tuple[Tensor, ...]
     queries: Tensor | None = None
     language: LanguageFeatures | None = None
     visual: tuple[Tensor, ...] | None = None
     attention: tuple[Tensor | None, ...] | None = None
+    tokens: tuple[Tensor | None, ...] | None = None
 
     def __getitem__(self, index):
         return self.maps[index]

@@ -5,8 +5,9 @@ from .cafg import CAFG
 from .language_gate import LanguageGate
 from .pwam import PWAM
 from .tile_concat import TileConcat
+from .vltf import VLTF
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'build_fusions',
-    'build_gates'
+    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF',
+    'build_fusions', 'build_gates'
 ]
