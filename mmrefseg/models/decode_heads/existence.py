@@ -77,7 +77,7 @@ class BaseExistencePredictor(BaseModule, metaclass=ABCMeta):
         # Half precision is too coarse for the logarithm of a sure answer.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         exists = logits.new_tensor(
-            [float(exists(sample)) for sample in batch_data_samples])
+            [float(has_target(sample)) for sample in batch_data_samples])
         raw = F.binary_cross_entropy_with_logits(logits, exists)
         return dict(
             loss_existence=self.loss_weight * raw, existence_bce=raw.detach())
@@ -187,7 +187,7 @@ class ExistencePredictor(BaseExistencePredictor):
         return self.layers(torch.cat(parts, dim=1))[:, 0]
 
 
-def exists(sample) -> bool:
+def has_target(sample) -> bool:
     """Whether the referent of a training sample is in its image.
 
     The annotation goes first: a thing of a few pixels may be lost when its

@@ -7,7 +7,7 @@ import torch
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from .existence import exists
+from .existence import has_target
 
 LossByFeat = Callable[[Tensor, SampleList], dict[str, Tensor]]
 
@@ -36,7 +36,7 @@ def weigh_no_target(loss_by_feat: LossByFeat, logits: Tensor,
         loss_by_feat (Callable): ``(logits, samples) -> dict`` of mmseg's
             heads.
         logits (Tensor): ``n x C x h x w``.
-        samples (list[SegDataSample]): See :func:`exists`.
+        samples (list[SegDataSample]): See :func:`has_target`.
         weight (float): Not negative; 1 is ``loss_by_feat`` itself.
 
     Returns:
@@ -44,7 +44,7 @@ def weigh_no_target(loss_by_feat: LossByFeat, logits: Tensor,
     """
     if weight == 1:
         return loss_by_feat(logits, samples)
-    there = [exists(sample) for sample in samples]
+    there = [has_target(sample) for sample in samples]
     total: dict[str, Tensor] = {}
     for wanted in (True, False):
         rows = [i for i, value in enumerate(there) if value is wanted]
