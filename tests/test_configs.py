@@ -258,6 +258,7 @@ def shrink(cfg, data_root, work_dir):
     existence = cfg.model.decode_head.get('existence') or {}
     if 'type' in existence:
         existence.update(SMALL[existence.type])
+        cfg.model.backbone.query_channels = existence.token_channels
     if not projects:
         cfg.model.neck.out_channels = None
         cfg.model.decode_head.in_channels = cfg.model.neck.channels

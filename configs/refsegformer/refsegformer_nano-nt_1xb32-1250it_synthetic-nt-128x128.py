@@ -8,6 +8,8 @@ _base_ = [
 ]
 model = dict(
     language_encoder=dict(vocab='synthetic-any'),
+    # tokens of the second stage, for existence
+    backbone=dict(query_channels=64, query_stages=(1, )),
     decode_head=dict(
         no_target_weight=0.4,
         existence=dict(

@@ -100,17 +100,15 @@ class FusionOutput(NamedTuple):
     Attributes:
         fused (Tensor): The fused map, ``B x C x H x W``; of a late fusion C
             may differ from that of the map before.
-        query (Tensor, optional): A language query, ``B x C_q``.
+        query (Tensor, optional): A language query, ``B x C_q``, or several,
+            ``B x n x C_q``.
         attention (Tensor, optional): How much each pixel attends to each
             word, ``B x T x H x W`` in 0..1, 0 on padding. Given only when it
             is asked for.
-        tokens (Tensor, optional): Tokens of the sentence by which the fusion
-            read it, ``B x n x C'``, of any number and width.
     """
     fused: Tensor
     query: Tensor | None = None
     attention: Tensor | None = None
-    tokens: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -123,8 +121,8 @@ class MultimodalFeatures:
     Attributes:
         maps (tuple[Tensor]): Feature maps, finest first, each
             ``B x C_i x H_i x W_i``.
-        queries (Tensor, optional): Language queries, ``B x n x C_q``, one for
-            each stage that makes one; None when no stage does.
+        queries (Tensor, optional): Language queries, ``B x n x C_q``, those
+            of each stage that makes some; None when no stage does.
         language (LanguageFeatures, optional): The sentence of each pair. A
             neck may replace it; what reads words afterwards reads the neck's.
         visual (tuple[Tensor], optional): The maps before fusion,
@@ -132,16 +130,12 @@ class MultimodalFeatures:
         attention (tuple[Tensor | None], optional): Word attention of each
             stage, ``B x T x H_i x W_i`` (see :class:`FusionOutput`), None for
             a stage that has none; None unless somebody asked for it.
-        tokens (tuple[Tensor | None], optional): Tokens of each stage's
-            fusion, ``B x n x C'`` (see :class:`FusionOutput`), None for a
-            stage that has none; None when no stage has any.
     """
     maps: tuple[Tensor, ...]
     queries: Tensor | None = None
     language: LanguageFeatures | None = None
     visual: tuple[Tensor, ...] | None = None
     attention: tuple[Tensor | None, ...] | None = None
-    tokens: tuple[Tensor | None, ...] | None = None
 
     def __getitem__(self, index):
         return self.maps[index]

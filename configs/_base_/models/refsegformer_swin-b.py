@@ -27,7 +27,9 @@ model = dict(
             dict(type='VLTF', num_heads=16, norm_cfg=norm_cfg),
             dict(type='VLTF', num_heads=32, norm_cfg=norm_cfg)
         ],
-        query_stages=(),
+        # tokens of the second stage, for existence
+        query_channels=256,
+        query_stages=(1, ),
         # ImageNet-22K weights; a local path works as well.
         init_cfg=dict(
             type='Pretrained',

@@ -106,8 +106,7 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
 
         Returns:
             MultimodalFeatures: Of each pair: maps ``B x C_i x H_i x W_i``,
-            queries ``B x n x C_q``, language, tokens of the fusions that
-            make some, and what is kept.
+            queries ``B x n x C_q``, language, and what is kept.
 
         Raises:
             ValueError: The numbers of images and of sentences differ, or the
@@ -126,7 +125,6 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
         kept: list[Tensor] = []
         queries: list[Tensor] = []
         attention: list[Tensor | None] = []
-        tokens: list[Tensor | None] = []
         x = image.maps[0]
         for i, fusion in enumerate(self.fusions):
             x = image.maps[i] if i < given else self.run_stage(i, x)
@@ -145,19 +143,17 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
                     x = x + run_gate(self.gates, i, out.fused, visual)
             maps.append(self.finish(i, out.fused))
             if out.query is not None:
-                queries.append(out.query)
+                one = out.query.dim() == 2
+                queries.append(out.query.unsqueeze(1) if one else out.query)
             if keep_visual:
                 kept.append(visual)
             attention.append(out.attention)
-            tokens.append(out.tokens)
         return MultimodalFeatures(
             maps=tuple(maps),
-            queries=torch.stack(queries, dim=1) if queries else None,
+            queries=torch.cat(queries, dim=1) if queries else None,
             language=language,
             visual=tuple(kept) if keep_visual else None,
-            attention=tuple(attention) if keep_attention else None,
-            tokens=tuple(tokens)
-            if any(x is not None for x in tokens) else None)
+            attention=tuple(attention) if keep_attention else None)
 
     def forward(self,
                 images: Tensor,

@@ -14,18 +14,15 @@ class TokenExistencePredictor(BaseExistencePredictor):
     al., Towards robust referring image segmentation, TIP 2024).
 
     ``e = w mean_pixels(MHA(F, Z, Z)) + b``: each pixel of the finest decoded
-    map ``F`` attends to the tokens ``Z`` of a stage's fusion, such as
-    ``VLTF``. Both are detached: what is learned here changes neither
-    backbone nor decoder.
+    map ``F`` attends to the tokens ``Z`` that a fusion such as ``VLTF`` hands
+    on as language queries; in the paper those of the second stage. Both are
+    detached: what is learned here changes neither backbone nor decoder.
 
     Args:
         in_channels (int): Channels of the finest map.
-        token_channels (int): Width of the tokens, for ``VLTF`` the channels
-            of its stage.
+        token_channels (int): Width ``C_q`` of a language query.
         channels (int): Width of the attention. Defaults to 256.
         num_heads (int): Its heads, which divide ``channels``. Defaults to 8.
-        stage (int): Stage, from 0, whose tokens are read. Defaults to 1, the
-            paper's.
         loss_weight (float): Of the loss. Defaults to 1.0.
         threshold (float): Score below which nothing is there, and the mask
             is emptied. Defaults to 0.5.
@@ -42,7 +39,7 @@ class TokenExistencePredictor(BaseExistencePredictor):
         >>> existence = TokenExistencePredictor(
         ...     in_channels=8, token_channels=4, channels=8, num_heads=2)
         >>> features = MultimodalFeatures(
-        ...     (torch.rand(3, 8, 16, 16), ), tokens=(None, torch.rand(3, 5, 4)))
+        ...     (torch.rand(3, 8, 16, 16), ), queries=torch.rand(3, 30, 4))
         >>> existence.predict(features).shape
         torch.Size([3])
     """
@@ -53,13 +50,11 @@ class TokenExistencePredictor(BaseExistencePredictor):
                  token_channels: int,
                  channels: int = 256,
                  num_heads: int = 8,
-                 stage: int = 1,
                  loss_weight: float = 1.0,
                  threshold: float = 0.5,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
             loss_weight=loss_weight, threshold=threshold, init_cfg=init_cfg)
-        self.stage = stage
         self.attention = MultiHeadAttention(
             channels=channels,
             num_heads=num_heads,
@@ -72,25 +67,21 @@ class TokenExistencePredictor(BaseExistencePredictor):
 
         Args:
             features (MultimodalFeatures): Decoded maps, finest first
-                ``B x C x H_1 x W_1``, and tokens of the stage, ``B x n x C'``.
+                ``B x C x H_1 x W_1``, and language queries, ``B x n x C_q``.
 
         Returns:
             Tensor: ``B`` logits; above 0, the thing is likelier there than
             not.
 
         Raises:
-            ValueError: The stage has no tokens.
+            ValueError: There are no language queries.
         """
-        stages = features.tokens or ()
-        tokens = stages[self.stage] if self.stage < len(stages) else None
-        if tokens is None:
-            found = [i for i, x in enumerate(stages) if x is not None]
+        if features.queries is None:
             raise ValueError(
-                f'TokenExistencePredictor reads the tokens of stage '
-                f'{self.stage} (from 0), but the stages whose fusion makes '
-                f'tokens are {found}: set existence.stage, or fuse by VLTF '
-                'there.')
+                'TokenExistencePredictor reads tokens as language queries, '
+                'but the backbone makes none: name query_stages and their '
+                'query_channels there.')
         pixels = features[0].detach().flatten(2).transpose(1, 2)
-        seen = self.attention.attend(pixels, tokens.detach())
+        seen = self.attention.attend(pixels, features.queries.detach())
         # The output projection of a mean is the mean of the projections.
         return self.score(self.attention.out(seen.mean(dim=1)))[:, 0]

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures
@@ -29,18 +30,20 @@ class VLTF(BaseModule):
     softmax would cancel are not built.
 
     ``F`` goes to the decoder; with ``gate=None`` the next stage sees
-    ``V + F``. The tokens are handed on as ``tokens`` of the output, for
-    whoever judges existence from them.
+    ``V + F``. On request the tokens are handed on as language queries, for
+    whoever judges existence from them: of a single stage, since their width
+    is that of its map (``query_stages=(1, )`` and its channels as
+    ``query_channels`` of the backbone).
 
     Args:
         channels (int): Channels ``C`` of the feature map.
         language_channels (int): Width of the word features.
-        query_channels (None): This fusion makes no language query.
+        query_channels (int, optional): ``C`` hands the tokens on. None does
+            not.
         num_heads (int): Heads of both attentions; the paper takes those of
             the stage. Defaults to 8.
         num_memory_tokens (int): Learned queries. Defaults to 20.
-        num_blank_tokens (int): Learned blank tokens; 0 builds none. Defaults
-            to 10.
+        num_blank_tokens (int): Learned blank tokens. Defaults to 10.
         init_std (float): Width of the normal distribution from which
             ``init_weights`` draws the weights of both attentions. Defaults to
             0.001.
@@ -48,8 +51,8 @@ class VLTF(BaseModule):
         init_cfg (dict, optional): Initialization config. Defaults to None.
 
     Raises:
-        ValueError: A language query is asked for, there are too few tokens,
-            or ``num_heads`` does not divide ``channels``.
+        ValueError: Queries of another width are asked for, there are too few
+            tokens, or ``num_heads`` does not divide ``channels``.
 
     Example:
         >>> import torch
@@ -57,9 +60,10 @@ class VLTF(BaseModule):
         >>> from mmrefseg.structures import LanguageFeatures
         >>> language = LanguageFeatures(
         ...     words=torch.rand(2, 5, 16), mask=torch.ones(2, 5).bool())
-        >>> fusion = VLTF(channels=8, language_channels=16, num_heads=2)
-        >>> output = fusion(torch.rand(2, 8, 6, 6), language)
-        >>> output.fused.shape, output.tokens.shape
+        >>> fusion = VLTF(
+        ...     channels=8, language_channels=16, query_channels=8, num_heads=2)
+        >>> fused, tokens, _ = fusion(torch.rand(2, 8, 6, 6), language)
+        >>> fused.shape, tokens.shape
         (torch.Size([2, 8, 6, 6]), torch.Size([2, 30, 8]))
     """
 
@@ -75,35 +79,30 @@ class VLTF(BaseModule):
                  norm_cfg: dict = dict(type='BN'),
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        if query_channels is not None:
+        if query_channels not in (None, channels):
             raise ValueError(
-                'VLTF makes no language query: set query_stages=() in the '
-                'backbone and take a head without queries, such as '
-                'CoordMaskHead.')
-        if (num_memory_tokens < 1 or num_blank_tokens < 0
-                or num_memory_tokens + num_blank_tokens < 2):
+                f'VLTF hands on tokens of {channels} channels, those of its '
+                f'stage, not {query_channels}: set query_stages=() in the '
+                'backbone, or name one stage there and its channels as '
+                'query_channels.')
+        if num_memory_tokens < 1 or num_blank_tokens < 1:
             raise ValueError(
                 f'num_memory_tokens={num_memory_tokens} and num_blank_tokens='
-                f'{num_blank_tokens} of VLTF: it needs a memory token, and two '
-                'tokens in all to norm over.')
+                f'{num_blank_tokens} of VLTF must be at least 1.')
+        self.with_query = query_channels is not None
         self.visual = nn.Linear(channels, channels, bias=False)
         self.visual_norm = build_norm_layer(norm_cfg, channels)[1]
-        # What is the same in all memory tokens tells them from the blank
-        # ones; without these the norm over tokens cancels it.
-        blank = num_blank_tokens > 0
-        self.words = nn.Linear(language_channels, channels, bias=blank)
+        # What is added to the maps of a whole batch: a batch norm cancels it.
+        self.cancels_constants = isinstance(self.visual_norm, _BatchNorm)
+        self.words = nn.Linear(language_channels, channels)
         self.memory_queries = nn.Parameter(
             torch.randn(num_memory_tokens, channels))
         self.memory = MultiHeadAttention(
             channels=channels,
             num_heads=num_heads,
-            value_bias=blank,
-            out_bias=blank,
             init_std=init_std)
-        self.blank_tokens = None
-        if blank:
-            self.blank_tokens = nn.Parameter(
-                torch.randn(num_blank_tokens, channels))
+        self.blank_tokens = nn.Parameter(
+            torch.randn(num_blank_tokens, channels))
         # Of value and output the norm over pixels cancels the bias.
         self.attention = MultiHeadAttention(
             channels=channels,
@@ -127,13 +126,12 @@ class VLTF(BaseModule):
     def _tokens(self, language: LanguageFeatures) -> Tensor:
         """Z, ``B x n x C``."""
         words = self.words(language.words)
-        batch = len(words)
-        tokens = self.memory(
-            self.memory_queries.expand(batch, -1, -1), words, language.mask)
-        if self.blank_tokens is not None:
-            blank = self.blank_tokens.to(tokens.dtype)
-            tokens = torch.cat([blank.expand(batch, -1, -1), tokens], dim=1)
-        return self._instance_norm(tokens)
+        queries, blank = (
+            x.expand(len(words), -1, -1)
+            for x in (self.memory_queries, self.blank_tokens))
+        memory = self.memory(queries, words, language.mask)
+        return self._instance_norm(
+            torch.cat([blank.to(memory.dtype), memory], dim=1))
 
     def forward(self, visual: Tensor,
                 language: LanguageFeatures) -> FusionOutput:
@@ -144,9 +142,8 @@ class VLTF(BaseModule):
             language (LanguageFeatures): ``B`` sentences.
 
         Returns:
-            FusionOutput: The fused map, ``B x C x H x W``, no language query,
-            and the tokens Z, ``B x n x C``: the blank ones, then those of the
-            memory.
+            FusionOutput: The fused map, ``B x C x H x W``, and on request the
+            tokens Z, ``B x n x C``: the blank ones, then those of the memory.
         """
         size = visual.shape[2:]
         pixels = self.visual(visual.flatten(2).transpose(1, 2))
@@ -155,4 +152,5 @@ class VLTF(BaseModule):
         heard = self._instance_norm(
             self.attention(pixels.flatten(2).transpose(1, 2), tokens))
         fused = self.out(heard).transpose(1, 2).unflatten(2, size)
-        return FusionOutput(self.out_norm(fused), tokens=tokens)
+        return FusionOutput(
+            self.out_norm(fused), tokens if self.with_query else None)
