@@ -7,7 +7,7 @@ from .decode_heads import (CoordMaskHead, ExistencePredictor, LQPGHead,
                            TokenExistencePredictor)
 from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
                          SAM3Segmentor)
-from .fusion import BSAM, CAFG, PWAM, VLTF, LanguageGate, TileConcat
+from .fusion import BSAM, CAFG, PWAM, VLTF, WGFM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder, HFTextEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
@@ -19,5 +19,6 @@ __all__ = [
     'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'SAM3Segmentor',
-    'TileConcat', 'TokenExistencePredictor', 'VLTF'
+    'TileConcat', 'TokenExistencePredictor', 'VLTF',
+    'WGFM'
 ]

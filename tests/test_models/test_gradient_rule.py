@@ -108,6 +108,7 @@ VARIANTS = {
         language_encoder=dict(trainable_layers=[1], train_embeddings=False)),
     'frozen_stage': dict(backbone=dict(frozen_stages=1)),
     'heads': dict(backbone=dict(fusion=dict(num_heads=4))),
+    'wgfm': _without_prior(fusion=dict(type='WGFM')),
     'heads_no_prior': _without_prior(fusion=dict(num_heads=4)),
 }
 

@@ -11,7 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from mmseg.models.backbones import SwinTransformer
 
-from mmrefseg.models import (BSAM, CAFG, PWAM, VLTF, LanguageGate,
+from mmrefseg.models import (BSAM, CAFG, PWAM, VLTF, WGFM, LanguageGate,
                              LanguageSwinTransformer, LQPGHead,
                              ReferringPixelDecoder)
 from mmrefseg.models.decode_heads.coord_mask_head import CoordMaskHead
@@ -564,6 +564,59 @@ def test_vltf_ignores_padding_and_order():
     for i in range(2):
         _close(padded[i], output[i])
         _close(turned[i].flip(0), output[i])
+
+
+# ---------------------------------------------------------------- WGFM
+
+
+def _wgfm(module, visual, words, sentence):
+    """Of one map, the real words of one sentence and the sentence."""
+    _, height, width = visual.shape
+    places = [(r, c) for r in range(height) for c in range(width)]
+    pixels = [visual[:, r, c] for r, c in places]
+    normed = _normalise(pixels)
+    keys = [_linear(module.word_key, word) for word in words]
+    scales = [_linear(module.word_scale, word) for word in words]
+    shifts = [_linear(module.word_shift, word) for word in words]
+    asked = _linear(module.sentence_query, sentence)
+    found = _softmax([_logits(asked, v, 1)[0] for v in pixels])
+    context = sum(a * v for a, v in zip(found, pixels))
+    fused = torch.empty_like(visual)
+    for (r, c), v in zip(places, normed):
+        query = _linear(module.visual_query, v)
+        logits = [_logits(query, key, 1) for key in keys]
+        modulated = (1 + _heard(logits, scales, 1)) * v + _heard(
+            logits, shifts, 1)
+        fused[:, r, c] = _relu(
+            _linear(module.out, torch.cat([modulated, context])))
+    return fused
+
+
+@pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
+def test_wgfm(height, width):
+    module = _randomise(WGFM(channels=C, language_channels=C_L))
+    visual, language = _random(2, C, height, width), _language()
+    fused, query, attention = module(visual, language, return_attention=True)
+    assert query is None
+    _close(attention.sum(dim=1), torch.ones_like(attention[:, 0]))
+    for i in range(2):
+        assert not attention[i][~language.mask[i]].any()
+        _close(
+            fused[i],
+            _wgfm(module, visual[i], language.words[i][language.mask[i]],
+                  language.sentence[i]))
+
+
+def test_wgfm_ignores_padding_and_order():
+    module = _randomise(WGFM(channels=C, language_channels=C_L))
+    visual, language = _random(2, C, 3, 4), _language()
+    fused = module(visual, language).fused
+    _close(module(visual, _language(total=9)).fused, fused)
+    turned = LanguageFeatures(
+        words=language.words.flip(0), mask=language.mask.flip(0))
+    _close(module(visual.flip(0), turned).fused.flip(0), fused)
+    with pytest.raises(ValueError, match=r'WGFM .* set query_stages=\(\)'):
+        WGFM(channels=C, language_channels=C_L, query_channels=C_Q)
 
 
 # ------------------------------------------------ language-conditioned Swin

@@ -6,8 +6,9 @@ from .language_gate import LanguageGate
 from .pwam import PWAM
 from .tile_concat import TileConcat
 from .vltf import VLTF
+from .wgfm import WGFM
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF',
+    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF', 'WGFM',
     'build_fusions', 'build_gates'
 ]
