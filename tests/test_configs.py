@@ -347,8 +347,9 @@ def wake(model):
     """Norms whose weight starts at 0 get 1: what stands before them has no
     gradient in the first step."""
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d) and not module.weight.any():
-            torch.nn.init.ones_(module.weight)
+        if isinstance(module, torch.nn.BatchNorm2d):
+            if not module.weight.any():
+                torch.nn.init.ones_(module.weight)
 
 
 # Which of tests/tiny_foundation.py stands for weights that configs name.

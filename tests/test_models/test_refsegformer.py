@@ -200,13 +200,14 @@ def test_size_of_the_fusions():
     fusions = Config.fromfile(
         ROOT / CONFIG, format_python_code=False).model.backbone.fusion
     with meta_device():
-        total = sum(
-            p.numel() for channels, fusion in zip((256, 512, 1024), fusions[1:])
-            for p in VLTF(
+        parts = [
+            VLTF(
                 channels=channels,
                 language_channels=768,
-                **{k: v for k, v in fusion.items() if k != 'type'}
-            ).parameters())
+                num_heads=fusion.num_heads)
+            for channels, fusion in zip((256, 512, 1024), fusions[1:])
+        ]
+    total = sum(p.numel() for part in parts for p in part.parameters())
     assert total == 15_208_704
 
 

@@ -211,7 +211,7 @@ class CoordMaskHead(BaseDecodeHead):
         return (shares >= 0.5).to(masks.dtype)
 
     def loss_by_feat(self, seg_logits: Tensor,
-                     batch_data_samples: SampleList) -> dict[str, Tensor]:
+                     batch_data_samples: SampleList) -> dict:
         """Losses of the mask, those of no-target sentences weighted."""
         return weigh_no_target(super().loss_by_feat, seg_logits,
                                batch_data_samples, self.no_target_weight)

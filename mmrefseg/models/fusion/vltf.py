@@ -60,8 +60,7 @@ class VLTF(BaseModule):
         >>> from mmrefseg.structures import LanguageFeatures
         >>> language = LanguageFeatures(
         ...     words=torch.rand(2, 5, 16), mask=torch.ones(2, 5).bool())
-        >>> fusion = VLTF(
-        ...     channels=8, language_channels=16, query_channels=8, num_heads=2)
+        >>> fusion = VLTF(channels=8, language_channels=16, query_channels=8)
         >>> fused, tokens, _ = fusion(torch.rand(2, 8, 6, 6), language)
         >>> fused.shape, tokens.shape
         (torch.Size([2, 8, 6, 6]), torch.Size([2, 30, 8]))
