@@ -35,7 +35,7 @@ READY = [
 ]
 CONFIGS = [name for name in CONFIGS if name not in READY]
 # Batch of each method's recipe for real data, over all GPUs.
-PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32)
+PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32, refsegformer=48)
 # How much of the method's name, GPUs and batch, then what differs, the data.
 NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*_[a-z0-9-]+_(\d+)xb(\d+)'
                   r'(-[a-z0-9]+)+_[a-z0-9-]+-(\d+)x(\d+)\.py')
@@ -166,6 +166,9 @@ SMALL = dict(
         in_channels=STAGES, channels=16, out_channels=WIDTH),
     LQPGHead=dict(in_channels=WIDTH, channels=16, ffn_channels=32),
     CoordMaskHead=dict(in_channels=WIDTH, channels=16),
+    FCNHead=dict(in_channels=WIDTH, channels=WIDTH),
+    # of the second stage
+    TokenExistencePredictor=dict(token_channels=STAGES[1]),
 )
 
 # The same for architectures of transformers, by their model_type; numbers of
@@ -250,6 +253,12 @@ def shrink(cfg, data_root, work_dir):
             _shrink_architecture(part.backbone)
         if part.get('trainable_layers') is not None:
             part.trainable_layers = [0]
+    for head in cfg.model.get('auxiliary_head') or ():
+        head.update(SMALL[head.type])
+    existence = cfg.model.decode_head.get('existence') or {}
+    if 'type' in existence:
+        existence.update(SMALL[existence.type])
+        cfg.model.backbone.query_channels = existence.token_channels
     if not projects:
         cfg.model.neck.out_channels = None
         cfg.model.decode_head.in_channels = cfg.model.neck.channels
@@ -283,7 +292,8 @@ def _use_tiny_set(part, loader, data_root):
     if loader.dataset.type == 'JSONLinesRefDataset':
         loader.dataset.type = 'RefCOCODataset'
         loader.dataset.split = part
-    assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset')
+    assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset',
+                                   'RRefCOCODataset')
     loader.dataset.update(
         data_root=str(data_root),
         ann_file='instances.json',
@@ -309,8 +319,15 @@ def test_one_step_in_small(name, tmp_path, tiny_refer_root):
     cfg.experiment_name = cfg.visualizer.name = name
     runner = Runner.from_cfg(cfg)
     before = {}
-    runner.call_hook = _watch(runner.call_hook, lambda: before.update(
-        {k: p.detach().clone() for k, p in runner.model.named_parameters()}))
+
+    def note():
+        wake(runner.model)
+        before.update({
+            k: p.detach().clone()
+            for k, p in runner.model.named_parameters()
+        })
+
+    runner.call_hook = _watch(runner.call_hook, note)
     runner.train()
     assert runner.iter == 1
     still = [
@@ -324,6 +341,15 @@ def test_one_step_in_small(name, tmp_path, tiny_refer_root):
     scalars = list((tmp_path / 'run').glob('*/vis_data/scalars.json'))
     assert '"oIoU"' in scalars[0].read_text()
     assert list((tmp_path / 'run').glob('best_oIoU_*.pth'))
+
+
+def wake(model):
+    """Norms whose weight starts at 0 get 1: what stands before them has no
+    gradient in the first step."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            if not module.weight.any():
+                torch.nn.init.ones_(module.weight)
 
 
 # Which of tests/tiny_foundation.py stands for weights that configs name.

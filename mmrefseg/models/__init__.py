@@ -3,10 +3,11 @@ from .backbones import (EarlyFusionBackbone, EfficientNetLite, HFBackbone,
                         LanguageBackbone, LanguageSwinTransformer,
                         LateFusionBackbone)
 from .data_preprocessor import RefSegDataPreProcessor
-from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
+from .decode_heads import (CoordMaskHead, ExistencePredictor, LQPGHead,
+                           TokenExistencePredictor)
 from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
                          SAM3Segmentor)
-from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
+from .fusion import BSAM, CAFG, PWAM, VLTF, WGFM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder, HFTextEncoder
 from .necks import ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
@@ -18,5 +19,6 @@ __all__ = [
     'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'SAM3Segmentor',
-    'TileConcat'
+    'TileConcat', 'TokenExistencePredictor', 'VLTF',
+    'WGFM'
 ]

@@ -100,7 +100,8 @@ class FusionOutput(NamedTuple):
     Attributes:
         fused (Tensor): The fused map, ``B x C x H x W``; of a late fusion C
             may differ from that of the map before.
-        query (Tensor, optional): A language query, ``B x C_q``.
+        query (Tensor, optional): A language query, ``B x C_q``, or several,
+            ``B x n x C_q``.
         attention (Tensor, optional): How much each pixel attends to each
             word, ``B x T x H x W`` in 0..1, 0 on padding. Given only when it
             is asked for.
@@ -120,8 +121,8 @@ class MultimodalFeatures:
     Attributes:
         maps (tuple[Tensor]): Feature maps, finest first, each
             ``B x C_i x H_i x W_i``.
-        queries (Tensor, optional): Language queries, ``B x n x C_q``, one for
-            each stage that makes one; None when no stage does.
+        queries (Tensor, optional): Language queries, ``B x n x C_q``, those
+            of each stage that makes some; None when no stage does.
         language (LanguageFeatures, optional): The sentence of each pair. A
             neck may replace it; what reads words afterwards reads the neck's.
         visual (tuple[Tensor], optional): The maps before fusion,

@@ -104,6 +104,40 @@ TINY_LAVT = dict(
         with_coords=False,
         align_corners=True,
         loss_decode=dict(type='CrossEntropyLoss', class_weight=[0.9, 1.1])))
+# Changes that make RefSegformer of it.
+TINY_REFSEGFORMER = dict(
+    backbone=dict(
+        fusion=[None] + [dict(type='VLTF', num_heads=h) for h in (2, 4, 8)],
+        gate=None,
+        query_channels=16,
+        query_stages=(1, )),
+    decode_head=dict(
+        _delete_=True,
+        type='CoordMaskHead',
+        in_channels=16,
+        kernel_size=1,
+        with_coords=False,
+        no_target_weight=0.4,
+        existence=dict(
+            type='TokenExistencePredictor',
+            token_channels=16,
+            channels=16,
+            num_heads=4),
+        loss_decode=CE),
+    auxiliary_head=[
+        dict(
+            type='FCNHead',
+            in_channels=16,
+            channels=16,
+            in_index=i,
+            num_convs=0,
+            concat_input=False,
+            num_classes=2,
+            out_channels=2,
+            dropout_ratio=0,
+            align_corners=False,
+            loss_decode=dict(CE, loss_weight=0.4)) for i in (1, 2, 3)
+    ])
 TEXTS = ('the red circle', 'small blue square on the left',
          'star above the large striped triangle', 'leftmost black object')
 
@@ -154,6 +188,13 @@ def tiny_segmentor():
 def tiny_lavt():
     """Parts with which ``tiny_segmentor(**tiny_lavt)`` builds a LAVT."""
     return copy.deepcopy(TINY_LAVT)
+
+
+@pytest.fixture(scope='session')
+def tiny_refsegformer():
+    """Parts with which ``tiny_segmentor(**tiny_refsegformer)`` builds a
+    RefSegformer."""
+    return copy.deepcopy(TINY_REFSEGFORMER)
 
 
 @pytest.fixture(scope='session')

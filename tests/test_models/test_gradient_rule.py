@@ -32,6 +32,11 @@ LAVT_EXEMPTIONS = {
     'backbone.gates.3.hidden.weight': NO_USE,
     'backbone.gates.3.out.weight': NO_USE,
 }
+REFSEGFORMER_EXEMPTIONS = {
+    **EXEMPTIONS,
+    'backbone.stages.3.blocks.0.ffn.layers.1.bias':
+    'added to the whole last map, which only VLTF sees: its norm cancels it',
+}
 SMALLEST = 1e-12
 CE = dict(type='CrossEntropyLoss', avg_non_ignore=True)
 
@@ -102,6 +107,9 @@ VARIANTS = {
     'last_layer_of_bert': dict(
         language_encoder=dict(trainable_layers=[1], train_embeddings=False)),
     'frozen_stage': dict(backbone=dict(frozen_stages=1)),
+    'heads': dict(backbone=dict(fusion=dict(num_heads=4))),
+    'wgfm': _without_prior(fusion=dict(type='WGFM')),
+    'heads_no_prior': _without_prior(fusion=dict(num_heads=4)),
 }
 
 
@@ -162,6 +170,22 @@ def test_lavt_trains_all_but_its_exemptions(tiny_segmentor, tiny_lavt,
     assert len(frozen) == 4 * 4 + 2 + 1
 
 
+@pytest.mark.parametrize('no_target', [[], [1, 2], [0, 1, 2, 3]])
+def test_refsegformer_trains_all_but_its_exemptions(
+        no_target, tiny_segmentor, tiny_refsegformer, make_batch):
+    """Norms that start at 0, and hold back all before them, are random."""
+    model = tiny_segmentor(**tiny_refsegformer)
+    batch = make_batch([(64, 64)] * 4)
+    for row in no_target:
+        batch['data_samples'][row].gt_sem_seg.data.zero_()
+    found = _gradients(model, batch)
+    assert not {name for name, size in found.items() if not size > SMALLEST}
+    frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
+    assert all(n.endswith(tuple(REFSEGFORMER_EXEMPTIONS)) for n in frozen)
+    # The bias of the last map, and one of each layer of BERT.
+    assert len(frozen) == 1 + 2
+
+
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row.name)
 def test_the_rule_holds_in_every_row_of_the_ablations(row, tiny_config,
                                                       make_batch, tmp_path):
@@ -189,15 +213,18 @@ def test_the_rule_sees_a_parameter_that_feeds_nothing(tiny_segmentor,
             if size == 0} == {'1', '2', '3'}
 
 
-@pytest.mark.parametrize('lavt, name',
-                         [*((False, name) for name in EXEMPTIONS),
-                          *((True, name) for name in LAVT_EXEMPTIONS)])
-def test_exemptions_are_needed(lavt, name, tiny_segmentor, tiny_lavt,
-                               make_batch):
+@pytest.mark.parametrize(
+    'method, name',
+    [*(('default', name) for name in EXEMPTIONS),
+     *(('lavt', name) for name in LAVT_EXEMPTIONS),
+     *(('refsegformer', name) for name in REFSEGFORMER_EXEMPTIONS)])
+def test_exemptions_are_needed(method, name, tiny_segmentor, tiny_lavt,
+                               tiny_refsegformer, make_batch):
     """Trained after all, such a parameter gets rounding noise at most."""
-    model = tiny_segmentor(**(tiny_lavt if lavt else {}))
+    parts = dict(default={}, lavt=tiny_lavt, refsegformer=tiny_refsegformer)
+    model = tiny_segmentor(**parts[method])
     exempt = [p for n, p in model.named_parameters() if n.endswith(name)]
-    assert exempt and LAVT_EXEMPTIONS[name]
+    assert exempt
     for parameter in exempt:
         parameter.requires_grad_(True)
     found = _gradients(model, make_batch([(64, 64)] * 4))

@@ -11,7 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from mmseg.models.backbones import SwinTransformer
 
-from mmrefseg.models import (BSAM, CAFG, PWAM, LanguageGate,
+from mmrefseg.models import (BSAM, CAFG, PWAM, VLTF, WGFM, LanguageGate,
                              LanguageSwinTransformer, LQPGHead,
                              ReferringPixelDecoder)
 from mmrefseg.models.decode_heads.coord_mask_head import CoordMaskHead
@@ -149,6 +149,28 @@ def _bilinear(x, size):
     return result
 
 
+def _logits(query, key, heads):
+    """Of two vectors: of each group of channels one number."""
+    width = len(query) // heads
+    return [(a @ b).item() / math.sqrt(width)
+            for a, b in zip(query.split(width), key.split(width))]
+
+
+def _heard(logits, values, heads):
+    """Of vectors, their weighted sum, each group of channels by itself.
+
+    ``logits`` has of each vector what ``_logits`` gives.
+    """
+    width = len(values[0]) // heads
+    parts = []
+    for g in range(heads):
+        weights = _softmax([row[g] for row in logits])
+        parts.append(
+            sum(a * v[g * width:(g + 1) * width]
+                for a, v in zip(weights, values)))
+    return torch.cat(parts)
+
+
 # ---------------------------------------------------------------- BSAM
 
 
@@ -160,10 +182,11 @@ def _bsam(module, visual, words):
     v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
     l_k = [_linear(module.word_key, word) for word in words]
     l_v = [_linear(module.word_value, word) for word in words]
-    s = [[(p @ w / math.sqrt(len(visual))).item() for w in l_k] for p in v_q]
+    heads = module.num_heads
+    s = [[_logits(p, w, heads) for w in l_k] for p in v_q]
     fused = torch.empty_like(visual)
     for (r, c), pixel, query, logits in zip(places, pixels, v_q, s):
-        from_words = sum(a * w for a, w in zip(_softmax(logits), l_v))
+        from_words = _heard(logits, l_v, heads)
         parts = [pixel, from_words]
         if module.product:
             parts.append(torch.stack([a * b
@@ -174,23 +197,24 @@ def _bsam(module, visual, words):
     v_v = _normalise([_linear(module.visual_value, v) for v in pixels])
     query = 0
     for t, word in enumerate(words):
-        attention = _softmax([row[t] for row in s])
-        from_pixels = sum(a * v for a, v in zip(attention, v_v))
+        from_pixels = _heard([row[t] for row in s], v_v, heads)
         query = query + _relu(
             _linear(module.query_out, torch.cat([word, from_pixels])))
     return fused, query / len(words)
 
 
+@pytest.mark.parametrize('heads', [1, 2, 8])
 @pytest.mark.parametrize('product', [False, True])
 @pytest.mark.parametrize('query_channels', [C_Q, None])
 @pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
-def test_bsam(query_channels, height, width, product):
+def test_bsam(query_channels, height, width, product, heads):
     module = _randomise(
         BSAM(
             channels=C,
             language_channels=C_L,
             query_channels=query_channels,
-            product=product))
+            product=product,
+            num_heads=heads))
     visual, language = _random(2, C, height, width), _language()
     fused, query, _ = module(visual, language)
     for i in range(2):
@@ -201,6 +225,48 @@ def test_bsam(query_channels, height, width, product):
             assert query is None
         else:
             _close(query[i], expected_query)
+
+
+@pytest.mark.parametrize('kind', [BSAM, PWAM])
+def test_word_attention_of_several_heads_is_their_mean(kind):
+    module = _randomise(
+        kind(
+            channels=C,
+            language_channels=C_L,
+            query_channels=None,
+            num_heads=2))
+    visual, language = _random(2, C, 2, 3), _language()
+    attention = module(visual, language, return_attention=True).attention
+    for i, length in enumerate((3, 5)):
+        pixels = list(visual[i].flatten(1).t())
+        v_q = _normalise([_linear(module.visual_query, v) for v in pixels])
+        for n, pixel in enumerate(v_q):
+            logits = [
+                _logits(pixel, _linear(module.word_key, word), 2)
+                for word in language.words[i, :length]
+            ]
+            heads = [_softmax([row[g] for row in logits]) for g in (0, 1)]
+            expected = [(a + b) / 2 for a, b in zip(*heads)]
+            expected += [0.] * (WORDS - length)
+            _close(attention[i].flatten(1)[:, n],
+                   torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize('kind', [BSAM, PWAM])
+def test_heads_are_no_parameters(kind):
+    shapes = [{
+        name: x.shape
+        for name, x in kind(
+            channels=C, language_channels=C_L, query_channels=None,
+            **kwargs).state_dict().items()
+    } for kwargs in (dict(), dict(num_heads=4))]
+    assert shapes[0] == shapes[1]
+    with pytest.raises(ValueError, match='num_heads=3 of .* choose a divisor'):
+        kind(
+            channels=C,
+            language_channels=C_L,
+            query_channels=None,
+            num_heads=3)
 
 
 def test_bsam_word_attention():
@@ -219,9 +285,14 @@ def test_bsam_word_attention():
                    torch.tensor(expected, dtype=torch.float64))
 
 
-def test_bsam_ignores_padding_and_order():
+@pytest.mark.parametrize('heads', [1, 2])
+def test_bsam_ignores_padding_and_order(heads):
     module = _randomise(
-        BSAM(channels=C, language_channels=C_L, query_channels=C_Q))
+        BSAM(
+            channels=C,
+            language_channels=C_L,
+            query_channels=C_Q,
+            num_heads=heads))
     visual = _random(2, C, 3, 4)
     fused, query, _ = module(visual, _language())
     padded_fused, padded_query, _ = module(visual, _language(total=9))
@@ -345,8 +416,8 @@ def _pwam(module, visual, words):
     l_v = [_linear(module.word_value, word) for word in words]
     from_words = []
     for query in v_q:
-        logits = [(query @ key).item() * len(visual)**-0.5 for key in l_k]
-        from_words.append(sum(a * w for a, w in zip(_softmax(logits), l_v)))
+        logits = [_logits(query, key, module.num_heads) for key in l_k]
+        from_words.append(_heard(logits, l_v, module.num_heads))
     from_words = _normalise([_linear(module.heard_out, h) for h in from_words])
     fused = torch.empty_like(visual)
     for (r, c), pixel, h in zip(places, pixels, from_words):
@@ -355,9 +426,11 @@ def _pwam(module, visual, words):
     return fused
 
 
+@pytest.mark.parametrize('heads', [1, 2, 8])
 @pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
-def test_pwam(height, width):
-    module = _randomise(PWAM(channels=C, language_channels=C_L))
+def test_pwam(height, width, heads):
+    module = _randomise(
+        PWAM(channels=C, language_channels=C_L, num_heads=heads))
     assert all(module.get_parameter(f'{name}.bias').abs().min() > 0
                for name, _ in module.named_children())
     visual, language = _random(2, C, height, width), _language()
@@ -385,8 +458,10 @@ def test_pwam_word_attention():
                    torch.tensor(expected, dtype=torch.float64))
 
 
-def test_pwam_ignores_padding_and_order():
-    module = _randomise(PWAM(channels=C, language_channels=C_L))
+@pytest.mark.parametrize('heads', [1, 2])
+def test_pwam_ignores_padding_and_order(heads):
+    module = _randomise(
+        PWAM(channels=C, language_channels=C_L, num_heads=heads))
     visual, language = _random(2, C, 3, 4), _language()
     fused = module(visual, language).fused
     _close(module(visual, _language(total=9))[0], fused)
@@ -415,6 +490,133 @@ def test_language_gate():
     for i in range(2):
         _close(increment[i], _language_gate(module, fused[i]))
     _close(module(fused, visual * 3), increment)
+
+
+# ---------------------------------------------------------------- VLTF
+
+
+def _multi_head(module, queries, memory):
+    """Of lists of vectors."""
+    assert module.key.bias is None
+    keys = [_linear(module.key, x) for x in memory]
+    values = [_linear(module.value, x) for x in memory]
+    result = []
+    for query in queries:
+        query = _linear(module.query, query)
+        logits = [_logits(query, key, module.num_heads) for key in keys]
+        result.append(
+            _linear(module.out, _heard(logits, values, module.num_heads)))
+    return result
+
+
+def _vltf(module, visual, words):
+    """Of one map and the real words of one sentence: F and Z."""
+    _, height, width = visual.shape
+    places = [(r, c) for r in range(height) for c in range(width)]
+    pixels = [
+        _batch_norm(module.visual_norm,
+                    _linear(module.visual, visual[:, r, c]))
+        for r, c in places
+    ]
+    memory = _multi_head(module.memory, module.memory_queries,
+                         [_linear(module.words, word) for word in words])
+    tokens = _normalise([*module.blank_tokens, *memory])
+    heard = _normalise(_multi_head(module.attention, pixels, tokens))
+    fused = torch.empty_like(visual)
+    for (r, c), h in zip(places, heard):
+        fused[:, r, c] = _batch_norm(module.out_norm, _linear(module.out, h))
+    return fused, torch.stack(tokens)
+
+
+@pytest.mark.parametrize('heads', [1, 4])
+@pytest.mark.parametrize('memory, blank', [(20, 10), (1, 3)])
+@pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
+def test_vltf(height, width, memory, blank, heads):
+    module = _randomise(
+        VLTF(
+            channels=C,
+            language_channels=C_L,
+            query_channels=C,
+            num_heads=heads,
+            num_memory_tokens=memory,
+            num_blank_tokens=blank))
+    visual, language = _random(2, C, height, width), _language()
+    output = module(visual, language)
+    assert output.query.shape == (2, memory + blank, C)
+    for i in range(2):
+        fused, tokens = _vltf(module, visual[i],
+                              language.words[i][language.mask[i]])
+        _close(output.fused[i], fused)
+        _close(output.query[i], tokens)
+
+
+def test_vltf_ignores_padding_and_order():
+    module = _randomise(
+        VLTF(
+            channels=C, language_channels=C_L, query_channels=C, num_heads=2))
+    visual, language = _random(2, C, 3, 4), _language()
+    output = module(visual, language)
+    padded = module(visual, _language(total=9))
+    turned = module(
+        visual.flip(0),
+        LanguageFeatures(
+            words=language.words.flip(0), mask=language.mask.flip(0)))
+    for i in range(2):
+        _close(padded[i], output[i])
+        _close(turned[i].flip(0), output[i])
+
+
+# ---------------------------------------------------------------- WGFM
+
+
+def _wgfm(module, visual, words, sentence):
+    """Of one map, the real words of one sentence and the sentence."""
+    _, height, width = visual.shape
+    places = [(r, c) for r in range(height) for c in range(width)]
+    pixels = [visual[:, r, c] for r, c in places]
+    normed = _normalise(pixels)
+    keys = [_linear(module.word_key, word) for word in words]
+    scales = [_linear(module.word_scale, word) for word in words]
+    shifts = [_linear(module.word_shift, word) for word in words]
+    asked = _linear(module.sentence_query, sentence)
+    found = _softmax([_logits(asked, v, 1)[0] for v in pixels])
+    context = sum(a * v for a, v in zip(found, pixels))
+    fused = torch.empty_like(visual)
+    for (r, c), v in zip(places, normed):
+        query = _linear(module.visual_query, v)
+        logits = [_logits(query, key, 1) for key in keys]
+        modulated = (1 + _heard(logits, scales, 1)) * v + _heard(
+            logits, shifts, 1)
+        fused[:, r, c] = _relu(
+            _linear(module.out, torch.cat([modulated, context])))
+    return fused
+
+
+@pytest.mark.parametrize('height, width', [(3, 4), (1, 2)])
+def test_wgfm(height, width):
+    module = _randomise(WGFM(channels=C, language_channels=C_L))
+    visual, language = _random(2, C, height, width), _language()
+    fused, query, attention = module(visual, language, return_attention=True)
+    assert query is None
+    _close(attention.sum(dim=1), torch.ones_like(attention[:, 0]))
+    for i in range(2):
+        assert not attention[i][~language.mask[i]].any()
+        _close(
+            fused[i],
+            _wgfm(module, visual[i], language.words[i][language.mask[i]],
+                  language.sentence[i]))
+
+
+def test_wgfm_ignores_padding_and_order():
+    module = _randomise(WGFM(channels=C, language_channels=C_L))
+    visual, language = _random(2, C, 3, 4), _language()
+    fused = module(visual, language).fused
+    _close(module(visual, _language(total=9)).fused, fused)
+    turned = LanguageFeatures(
+        words=language.words.flip(0), mask=language.mask.flip(0))
+    _close(module(visual.flip(0), turned).fused.flip(0), fused)
+    with pytest.raises(ValueError, match=r'WGFM .* set query_stages=\(\)'):
+        WGFM(channels=C, language_channels=C_L, query_channels=C_Q)
 
 
 # ------------------------------------------------ language-conditioned Swin

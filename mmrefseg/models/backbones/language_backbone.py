@@ -143,13 +143,14 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
                     x = x + run_gate(self.gates, i, out.fused, visual)
             maps.append(self.finish(i, out.fused))
             if out.query is not None:
-                queries.append(out.query)
+                one = out.query.dim() == 2
+                queries.append(out.query.unsqueeze(1) if one else out.query)
             if keep_visual:
                 kept.append(visual)
             attention.append(out.attention)
         return MultimodalFeatures(
             maps=tuple(maps),
-            queries=torch.stack(queries, dim=1) if queries else None,
+            queries=torch.cat(queries, dim=1) if queries else None,
             language=language,
             visual=tuple(kept) if keep_visual else None,
             attention=tuple(attention) if keep_attention else None)

@@ -135,6 +135,12 @@ class LanguageSwinTransformer(LanguageBackbone, SwinTransformer):
             query_channels=query_channels,
             query_stages=query_stages,
             last_gate=frozen_last_gate)
+        if (getattr(self.fusions[-1], 'cancels_constants', False)
+                and drop_path_rate == drop_rate == 0):
+            # Nothing but this fusion sees the last map. (What is dropped at
+            # random would make the bias a different one for each sample.)
+            last = self.stages[-1].blocks[-1].ffn.layers[1]
+            last.bias.requires_grad_(False)
         if frozen_last_gate:
             if (self.gates is None
                     or isinstance(self.gates[-1], nn.Identity)):

@@ -1,10 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 from .coord_mask_head import CoordMaskHead
-from .existence import ExistencePredictor
+from .existence import BaseExistencePredictor, ExistencePredictor
 from .lqpg_head import LQPGHead
 from .mask_prior_generator import LanguageQueryPriorGenerator
+from .token_existence import TokenExistencePredictor
 
 __all__ = [
-    'CoordMaskHead', 'ExistencePredictor', 'LQPGHead',
-    'LanguageQueryPriorGenerator'
+    'BaseExistencePredictor', 'CoordMaskHead', 'ExistencePredictor',
+    'LQPGHead', 'LanguageQueryPriorGenerator', 'TokenExistencePredictor'
 ]

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
 from ..layers import coordinates
-from .existence import ExistencePredictor
+from .existence import BaseExistencePredictor
+from .no_target_loss import check_no_target_weight, weigh_no_target
 
 
 @MODELS.register_module()
@@ -39,8 +40,12 @@ class CoordMaskHead(BaseDecodeHead):
         threshold (float, optional): Probability above which a pixel belongs
             to the mask. None takes the likelier of background and referent.
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
-            by which the head also recognises no-target sentences. Defaults
-            to None: every sentence is taken to have a target.
+            or with ``type`` of another one, by which the head also recognises
+            no-target sentences. Defaults to None: every sentence is taken to
+            have a target.
+        no_target_weight (float): Weight of the mask's losses of a no-target
+            sentence, whose mask is empty, beside 1 for any other. Defaults to
+            1.0.
         loss_stride (int): The losses compare at 1/loss_stride of the image's
             size, where a pixel belongs to the mask if half of its block does.
             On a CPU, losses at full size can take longer than the network.
@@ -57,7 +62,8 @@ class CoordMaskHead(BaseDecodeHead):
 
     Raises:
         ValueError: ``kernel_size`` is neither 3 nor 1, ``loss_stride`` is
-            not positive, or ``initial_share`` not between 0 and 1.
+            not positive, ``no_target_weight`` is negative, or
+            ``initial_share`` not between 0 and 1.
 
     Example:
         >>> import torch
@@ -71,7 +77,7 @@ class CoordMaskHead(BaseDecodeHead):
         torch.Size([1, 2, 64, 64])
     """
 
-    existence: ExistencePredictor | None
+    existence: BaseExistencePredictor | None
 
     def __init__(self,
                  *,
@@ -85,6 +91,7 @@ class CoordMaskHead(BaseDecodeHead):
                  out_channels: int = 2,
                  threshold: float | None = None,
                  existence: dict | None = None,
+                 no_target_weight: float = 1.0,
                  loss_stride: int = 1,
                  initial_share: float | None = None,
                  align_corners: bool = False,
@@ -99,6 +106,7 @@ class CoordMaskHead(BaseDecodeHead):
         if initial_share is not None and not 0 < initial_share < 1:
             raise ValueError(f'initial_share={initial_share} must lie between '
                              '0 and 1.')
+        check_no_target_weight(no_target_weight)
         width = in_channels + self._extra_channels(out_channels)
         width += 2 * with_coords
         super().__init__(
@@ -120,6 +128,7 @@ class CoordMaskHead(BaseDecodeHead):
             self.coord_conv = ConvModule(
                 width, channels, 3, padding=1, norm_cfg=norm_cfg)
         self.threshold = threshold
+        self.no_target_weight = no_target_weight
         self.loss_stride = loss_stride
         self.initial_share = initial_share
         self.existence = None
@@ -201,6 +210,12 @@ class CoordMaskHead(BaseDecodeHead):
             masks.float(), self.loss_stride, ceil_mode=True)
         return (shares >= 0.5).to(masks.dtype)
 
+    def loss_by_feat(self, seg_logits: Tensor,
+                     batch_data_samples: SampleList) -> dict:
+        """Losses of the mask, those of no-target sentences weighted."""
+        return weigh_no_target(super().loss_by_feat, seg_logits,
+                               batch_data_samples, self.no_target_weight)
+
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict[str, Tensor]:
         """Losses of the mask and, where it is predicted, of existence.
@@ -212,7 +227,7 @@ class CoordMaskHead(BaseDecodeHead):
 
         Returns:
             dict[str, Tensor]: The mask's losses, and those of
-            :meth:`ExistencePredictor.loss`.
+            :meth:`BaseExistencePredictor.loss`.
         """
         losses = super().loss(inputs, batch_data_samples, train_cfg)
         losses.update(self.existence_loss(inputs, batch_data_samples))

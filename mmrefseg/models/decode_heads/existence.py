@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Existence: whether the referent is in the image at all."""
 
+from abc import ABCMeta, abstractmethod
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +13,89 @@ from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures
 
 
+class BaseExistencePredictor(BaseModule, metaclass=ABCMeta):
+    """What every predictor of existence has: loss, score and threshold.
+
+    A subclass says what its logit is in :meth:`forward`. The score is its
+    sigmoid, trained by ``loss_weight`` times the binary cross-entropy.
+
+    Args:
+        loss_weight (float): Of the loss. Defaults to 1.0.
+        threshold (float): Score below which nothing is there, and the mask
+            is emptied. Defaults to 0.5.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: ``threshold`` does not lie in 0..1, or ``loss_weight`` is
+            not positive.
+    """
+
+    def __init__(self,
+                 *,
+                 loss_weight: float = 1.0,
+                 threshold: float = 0.5,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        name = type(self).__name__
+        if not 0 <= threshold <= 1:
+            raise ValueError(f'threshold={threshold} of {name} must lie '
+                             'between 0 and 1.')
+        if not loss_weight > 0:
+            raise ValueError(
+                f'loss_weight={loss_weight} of {name} must be positive: '
+                'without the loss, leave existence out of the head.')
+        self.loss_weight = loss_weight
+        self.threshold = threshold
+
+    @abstractmethod
+    def forward(self, features: MultimodalFeatures) -> Tensor:
+        """Compute the logit of existence.
+
+        Args:
+            features (MultimodalFeatures): As the head takes them.
+
+        Returns:
+            Tensor: ``B`` logits; above 0, the thing is likelier there than
+            not.
+        """
+
+    def loss(self, features: MultimodalFeatures,
+             batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Loss of existence.
+
+        Args:
+            features (MultimodalFeatures): See ``forward``.
+            batch_data_samples (list[SegDataSample]): With ``no_target``
+                (bool) in the metainfo, or else ``gt_sem_seg``: where it is
+                empty there is no target.
+
+        Returns:
+            dict[str, Tensor]: ``loss_existence`` (weighted) and
+            ``existence_bce``, the raw loss, for the log.
+        """
+        logits = self(features)
+        # Half precision is too coarse for the logarithm of a sure answer.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        exists = logits.new_tensor(
+            [float(has_target(sample)) for sample in batch_data_samples])
+        raw = F.binary_cross_entropy_with_logits(logits, exists)
+        return dict(
+            loss_existence=self.loss_weight * raw, existence_bce=raw.detach())
+
+    def predict(self, features: MultimodalFeatures) -> Tensor:
+        """Scores of existence.
+
+        Args:
+            features (MultimodalFeatures): See ``forward``.
+
+        Returns:
+            Tensor: ``B``, float32, in 0..1.
+        """
+        return self(features).float().sigmoid()
+
+
 @MODELS.register_module()
-class ExistencePredictor(BaseModule):
+class ExistencePredictor(BaseExistencePredictor):
     """Predicts whether the referent is present in the image.
 
     ``e = w_2 ReLU(W_1 [mean F ; max F ; Q ; s] + b_1) + b_2``: mean and
@@ -64,18 +146,10 @@ class ExistencePredictor(BaseModule):
                  loss_weight: float = 1.0,
                  threshold: float = 0.5,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg=init_cfg)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f'threshold={threshold} of ExistencePredictor '
-                             'must lie between 0 and 1.')
-        if not loss_weight > 0:
-            raise ValueError(
-                f'loss_weight={loss_weight} of ExistencePredictor must be '
-                'positive: without the loss, leave existence out of the head.')
+        super().__init__(
+            loss_weight=loss_weight, threshold=threshold, init_cfg=init_cfg)
         self.with_queries = query_channels is not None
         self.with_sentence = language_channels is not None
-        self.loss_weight = loss_weight
-        self.threshold = threshold
         width = 2 * in_channels + (query_channels or 0) + (
             language_channels or 0)
         self.layers = nn.Sequential(
@@ -112,46 +186,19 @@ class ExistencePredictor(BaseModule):
             parts.append(features.language.sentence.to(pixels.dtype))
         return self.layers(torch.cat(parts, dim=1))[:, 0]
 
-    def loss(self, features: MultimodalFeatures,
-             batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Loss of existence.
 
-        Args:
-            features (MultimodalFeatures): See ``forward``.
-            batch_data_samples (list[SegDataSample]): With ``no_target``
-                (bool) in the metainfo, or else ``gt_sem_seg``: where it is
-                empty there is no target.
-
-        Returns:
-            dict[str, Tensor]: ``loss_existence`` (weighted) and
-            ``existence_bce``, the raw loss, for the log.
-        """
-        logits = self(features)
-        # Half precision is too coarse for the logarithm of a sure answer.
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        exists = logits.new_tensor(
-            [float(_exists(sample)) for sample in batch_data_samples])
-        raw = F.binary_cross_entropy_with_logits(logits, exists)
-        return dict(
-            loss_existence=self.loss_weight * raw, existence_bce=raw.detach())
-
-    def predict(self, features: MultimodalFeatures) -> Tensor:
-        """Scores of existence.
-
-        Args:
-            features (MultimodalFeatures): See ``forward``.
-
-        Returns:
-            Tensor: ``B``, float32, in 0..1.
-        """
-        return self(features).float().sigmoid()
-
-
-def _exists(sample) -> bool:
+def has_target(sample) -> bool:
     """Whether the referent of a training sample is in its image.
 
     The annotation goes first: a thing of a few pixels may be lost when its
     mask is resized.
+
+    Args:
+        sample (SegDataSample): With ``no_target`` (bool) in the metainfo, or
+            else ``gt_sem_seg``.
+
+    Returns:
+        bool: False for a no-target sentence.
     """
     if 'no_target' in sample.metainfo:
         return not sample.metainfo['no_target']

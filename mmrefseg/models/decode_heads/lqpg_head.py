@@ -43,7 +43,8 @@ class LQPGHead(CoordMaskHead):
         threshold (float, optional): Probability above which a pixel belongs
             to the mask. None takes the likelier of background and referent.
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
-            which also sees the queries. Defaults to None.
+            which also sees the queries, or with ``type`` of another one.
+            Defaults to None.
         loss_stride (int): See :class:`CoordMaskHead`. Defaults to 1.
         initial_share (float, optional): See :class:`CoordMaskHead`; of the
             priors too. Defaults to None.
@@ -89,7 +90,8 @@ class LQPGHead(CoordMaskHead):
                  init_cfg: dict | None = dict(
                      type='Normal', std=0.01,
                      override=dict(name='conv_seg'))) -> None:
-        if existence is not None:
+        kind = 'ExistencePredictor'
+        if existence is not None and existence.get('type', kind) == kind:
             existence = {
                 'query_channels': num_queries * in_channels,
                 **existence
@@ -204,7 +206,7 @@ class LQPGHead(CoordMaskHead):
         Returns:
             dict[str, Tensor]: The mask's losses, ``loss_prior`` (weighted)
             and ``prior_ce_i``, the raw loss of layer i, for the log; those of
-            :meth:`ExistencePredictor.loss`.
+            :meth:`BaseExistencePredictor.loss`.
         """
         logits, priors = self.forward_with_priors(inputs)
         losses = self.loss_by_feat(logits, batch_data_samples)

@@ -5,8 +5,10 @@ from .cafg import CAFG
 from .language_gate import LanguageGate
 from .pwam import PWAM
 from .tile_concat import TileConcat
+from .vltf import VLTF
+from .wgfm import WGFM
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'build_fusions',
-    'build_gates'
+    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF', 'WGFM',
+    'build_fusions', 'build_gates'
 ]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures, masked_mean
+from ..layers import check_heads, merge_heads, split_heads
 
 
 @MODELS.register_module()
@@ -29,13 +30,22 @@ class BSAM(BaseModule):
     not in the paper. From few images it is learned sooner, as sums alone must
     first build such products out of ReLUs.
 
+    With ``num_heads`` above 1 each group of ``C / num_heads`` channels of
+    ``V_q``, ``V_v``, ``L_k`` and ``L_v`` has a similarity of its own, divided
+    by the root of the group's width: fusion in several spaces of few
+    channels, as in FSFI. This is not in the paper.
+
     Args:
         channels (int): Channels ``C`` of the feature map.
         language_channels (int): Width of the word features.
         query_channels (int, optional): Width of the language query. None
             builds the vision side only.
         product (bool): Whether the product is seen. Defaults to False.
+        num_heads (int): Groups of channels, which divide C. Defaults to 1.
         init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``channels``.
 
     Example:
         >>> import torch
@@ -57,9 +67,12 @@ class BSAM(BaseModule):
                  language_channels: int,
                  query_channels: int | None = 256,
                  product: bool = False,
+                 num_heads: int = 1,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        self.scale = 1 / math.sqrt(channels)
+        check_heads(channels, num_heads, 'BSAM')
+        self.num_heads = num_heads
+        self.scale = 1 / math.sqrt(channels // num_heads)
         self.visual_query = nn.Linear(channels, channels, bias=False)
         # A key bias adds one number to all words of a pixel: softmax over
         # words cancels it, softmax over pixels does not.
@@ -81,10 +94,17 @@ class BSAM(BaseModule):
 
     def _similarity(self, pixels: Tensor,
                     words: Tensor) -> tuple[Tensor, Tensor]:
-        """``V_q``, ``B x N x C``, and ``S``, ``B x N x T``."""
+        """``V_q``, ``B x N x C``, and ``S``, ``(B * heads) x N x T``."""
         query = self._instance_norm(self.visual_query(pixels))
-        key = self.word_key(words)
-        return query, query @ key.transpose(1, 2) * self.scale
+        key = self._split(self.word_key(words))
+        similarity = self._split(query) @ key.transpose(1, 2) * self.scale
+        return query, similarity
+
+    def _split(self, x: Tensor) -> Tensor:
+        return split_heads(x, self.num_heads)
+
+    def _merge(self, x: Tensor) -> Tensor:
+        return merge_heads(x, self.num_heads)
 
     def forward(self,
                 visual: Tensor,
@@ -101,16 +121,18 @@ class BSAM(BaseModule):
             FusionOutput: The fused map, ``B x C x H x W``, the language
             query, ``B x C_q``, or None without the language side, and on
             request the word attention, ``B x T x H x W``, which sums to 1
-            over the real words of each pixel.
+            over the real words of each pixel; with several heads their mean.
         """
         pixels = visual.flatten(2).transpose(1, 2)
         words = language.words
         visual_query, similarity = self._similarity(pixels, words)
 
-        padding = ~language.mask.unsqueeze(1)
+        padding = ~language.mask.repeat_interleave(
+            self.num_heads, dim=0).unsqueeze(1)
         to_words = similarity.masked_fill(
             padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
-        from_words = to_words @ self.word_value(words)
+        from_words = self._merge(to_words @ self._split(
+            self.word_value(words)))
         parts = [pixels, from_words]
         if self.product:
             parts.append(visual_query * from_words)
@@ -119,13 +141,14 @@ class BSAM(BaseModule):
         fused = fused.transpose(1, 2).unflatten(2, size)
         attention = None
         if return_attention:
-            attention = to_words.transpose(1, 2).unflatten(2, size)
+            mean = to_words.unflatten(0, (-1, self.num_heads)).mean(dim=1)
+            attention = mean.transpose(1, 2).unflatten(2, size)
         if not self.with_query:
             return FusionOutput(fused, None, attention)
 
         to_pixels = similarity.transpose(1, 2).softmax(dim=-1)
-        from_pixels = to_pixels @ self._instance_norm(
-            self.visual_value(pixels))
+        from_pixels = self._merge(to_pixels @ self._split(
+            self._instance_norm(self.visual_value(pixels))))
         query = F.relu(self.query_out(torch.cat([words, from_pixels], dim=-1)))
         return FusionOutput(fused, masked_mean(query, language.mask),
                             attention)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures
+from ..layers import check_heads, merge_heads, split_heads
 
 # Biases that LAVT has and that change nothing: they are kept, because its
 # files of weights have them, and do not train.
@@ -34,14 +35,21 @@ class PWAM(BaseModule):
     out of ``softmax_words``, so padding changes nothing. All six projections
     have a bias.
 
+    With ``num_heads`` above 1 each group of ``C / num_heads`` channels of
+    ``V_q``, ``L_k`` and ``L_v`` has a similarity of its own, divided by the
+    root of the group's width: fusion in several spaces of few channels, as in
+    FSFI. This is not in the paper.
+
     Args:
         channels (int): Channels ``C`` of the feature map.
         language_channels (int): Width of the word features.
         query_channels (None): This fusion makes no language query.
+        num_heads (int): Groups of channels, which divide C. Defaults to 1.
         init_cfg (dict, optional): Initialization config. Defaults to None.
 
     Raises:
-        ValueError: A language query is asked for.
+        ValueError: A language query is asked for, or ``num_heads`` does not
+            divide ``channels``.
 
     Example:
         >>> from mmrefseg.models import PWAM
@@ -55,6 +63,7 @@ class PWAM(BaseModule):
                  channels: int,
                  language_channels: int,
                  query_channels: int | None = None,
+                 num_heads: int = 1,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if query_channels is not None:
@@ -62,7 +71,9 @@ class PWAM(BaseModule):
                 'PWAM makes no language query: set query_stages=() in the '
                 'backbone and take a head without queries, such as '
                 'CoordMaskHead.')
-        self.scale = 1 / math.sqrt(channels)
+        check_heads(channels, num_heads, 'PWAM')
+        self.num_heads = num_heads
+        self.scale = 1 / math.sqrt(channels // num_heads)
         self.visual_query = nn.Linear(channels, channels)
         self.word_key = nn.Linear(language_channels, channels)
         self.word_value = nn.Linear(language_channels, channels)
@@ -78,11 +89,13 @@ class PWAM(BaseModule):
         return F.instance_norm(pixels.transpose(1, 2)).transpose(1, 2)
 
     def _attention(self, pixels: Tensor, language: LanguageFeatures) -> Tensor:
-        """``softmax_words(S)``, ``B x N x T``."""
-        query = self._instance_norm(self.visual_query(pixels))
-        key = self.word_key(language.words)
+        """``softmax_words(S)``, ``(B * heads) x N x T``."""
+        heads = self.num_heads
+        query = split_heads(
+            self._instance_norm(self.visual_query(pixels)), heads)
+        key = split_heads(self.word_key(language.words), heads)
         similarity = query @ key.transpose(1, 2) * self.scale
-        padding = ~language.mask.unsqueeze(1)
+        padding = ~language.mask.repeat_interleave(heads, dim=0).unsqueeze(1)
         return similarity.masked_fill(
             padding, torch.finfo(similarity.dtype).min).softmax(dim=-1)
 
@@ -100,15 +113,20 @@ class PWAM(BaseModule):
         Returns:
             FusionOutput: The fused map, ``B x C x H x W``, no language query,
             and on request the word attention, ``B x T x H x W``, which sums
-            to 1 over the real words of each pixel.
+            to 1 over the real words of each pixel; with several heads their
+            mean.
         """
         pixels = visual.flatten(2).transpose(1, 2)
         attention = self._attention(pixels, language)
-        words = attention @ self.word_value(language.words)
-        words = self._instance_norm(self.heard_out(words))
+        words = attention @ split_heads(
+            self.word_value(language.words), self.num_heads)
+        words = self._instance_norm(
+            self.heard_out(merge_heads(words, self.num_heads)))
         fused = F.gelu(self.out(F.gelu(self.visual_branch(pixels)) * words))
         size = visual.shape[2:]
+        mean = None
+        if return_attention:
+            mean = attention.unflatten(0, (-1, self.num_heads)).mean(dim=1)
+            mean = mean.transpose(1, 2).unflatten(2, size)
         return FusionOutput(
-            fused.transpose(1, 2).unflatten(2, size),
-            attention=attention.transpose(1, 2).unflatten(2, size)
-            if return_attention else None)
+            fused.transpose(1, 2).unflatten(2, size), attention=mean)

@@ -1,0 +1,28 @@
+# RefSegformer's fusion in the nano model of MPG-LQGNet, for 128 x 128
+# synthetic scenes on a CPU.
+_base_ = './mpg-lqgnet_nano.py'
+model = dict(
+    backbone=dict(
+        fusion=[
+            None,
+            dict(type='VLTF', num_heads=2),
+            dict(type='VLTF', num_heads=4),
+            dict(type='VLTF', num_heads=8)
+        ],
+        gate=None,
+        query_stages=()),
+    neck=dict(out_indices=(0, )),
+    decode_head=dict(
+        _delete_=True,
+        type='CoordMaskHead',
+        in_channels=64,
+        kernel_size=1,
+        with_coords=False,
+        loss_decode=[
+            dict(type='CrossEntropyLoss', avg_non_ignore=True),
+            dict(
+                type='DiceLoss',
+                use_sigmoid=False,
+                naive_dice=True,
+                ignore_index=0)
+        ]))
