@@ -14,13 +14,15 @@ from mmrefseg.registry import VISUALIZERS
 from .files import file_safe, save_picture, sentence_tag
 from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
 from .panels import draw_color_bar, draw_heat_map, draw_panels, hstack, vstack
+from .sentence_panels import draw_sentence_attention
 
 
 @VISUALIZERS.register_module()
 class RefSegVisualizer(Visualizer):
     """Draws a sentence and its referent: the sentence in a banner, the mask
     predicted tinted and outlined, the true mask as a dashed outline; where
-    the sample has them, the mask prior and the attention of each word.
+    the sample has them, the mask prior and the attention of each word, or of
+    the whole sentence.
 
     Pictures go to the ``vis_backends`` (``LocalVisBackend``,
     ``TensorboardVisBackend``, ...) under names that hold the image and the
@@ -41,7 +43,8 @@ class RefSegVisualizer(Visualizer):
             the picture; the model gives it with
             ``test_cfg=dict(return_prior=True)``. Defaults to False.
         draw_attention (bool): Whether ``word_attention`` of a sample is
-            drawn, one panel per word; the model gives it with
+            drawn, one panel per word, or ``sentence_attention`` and
+            ``channel_attention``; the model gives them with
             ``test_cfg=dict(return_attention=True)``. Defaults to False.
 
     Example:
@@ -92,9 +95,10 @@ class RefSegVisualizer(Visualizer):
         Args:
             image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
             data_sample (BaseDataElement, optional): ``pred_sem_seg``,
-                ``gt_sem_seg``, ``mask_prior`` and ``word_attention`` are
-                drawn if present, whatever their sizes; ``text`` is read from
-                the metainfo.
+                ``gt_sem_seg``, ``mask_prior``, ``word_attention`` and
+                ``sentence_attention`` are drawn if present, whatever their
+                sizes; ``text`` and ``channel_attention`` are read from the
+                metainfo.
             draw_gt (bool): Whether to draw the true mask.
             draw_pred (bool): Whether to draw the prediction.
             draw_prior (bool, optional): Overrides the constructor's.
@@ -120,12 +124,8 @@ class RefSegVisualizer(Visualizer):
         if prior and self._has(data_sample, 'mask_prior', 'return_prior'):
             main = hstack(main,
                           self._prior_panel(image, data_sample, main.shape[0]))
-        if words and self._has(data_sample, 'word_attention',
-                               'return_attention'):
-            main = vstack([
-                main,
-                self._word_panels(image, data_sample, main.shape[1])
-            ])
+        if words:
+            main = self._with_attention(main, image, data_sample)
         return main
 
     @master_only
@@ -200,6 +200,23 @@ class RefSegVisualizer(Visualizer):
             size=max(13, round(image.shape[1] / 45)))
         panel = np.concatenate([bar, draw_heat_map(image, heat)])
         return panel[-height:]
+
+    def _with_attention(self, main: np.ndarray, image: np.ndarray,
+                        data_sample: BaseDataElement) -> np.ndarray:
+        """The attention below the picture: of each word, or of the whole
+        sentence where the fusion hears no single words."""
+        channels = data_sample.metainfo.get('channel_attention')
+        if 'sentence_attention' in data_sample or channels is not None:
+            places = None
+            if 'sentence_attention' in data_sample:
+                places = _numpy(data_sample.sentence_attention.data)
+            panels = draw_sentence_attention(
+                to_rgb(image), places, channels, main.shape[1])
+        elif self._has(data_sample, 'word_attention', 'return_attention'):
+            panels = self._word_panels(image, data_sample, main.shape[1])
+        else:
+            return main
+        return vstack([main, panels])
 
     def _word_panels(self, image: np.ndarray, data_sample: BaseDataElement,
                      width: int) -> np.ndarray:

@@ -1,10 +1,11 @@
 # Licensed under the Apache License, Version 2.0.
 from .coord_mask_head import CoordMaskHead
 from .existence import ExistencePredictor
+from .global_alignment import GlobalAlignment
 from .lqpg_head import LQPGHead
 from .mask_prior_generator import LanguageQueryPriorGenerator
 
 __all__ = [
-    'CoordMaskHead', 'ExistencePredictor', 'LQPGHead',
+    'CoordMaskHead', 'ExistencePredictor', 'GlobalAlignment', 'LQPGHead',
     'LanguageQueryPriorGenerator'
 ]

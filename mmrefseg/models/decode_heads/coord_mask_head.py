@@ -14,6 +14,7 @@ from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
 from ..layers import coordinates
 from .existence import ExistencePredictor
+from .global_alignment import Alignment, GlobalAlignment
 
 
 @MODELS.register_module()
@@ -41,6 +42,10 @@ class CoordMaskHead(BaseDecodeHead):
         existence (dict, optional): Config of an :class:`ExistencePredictor`,
             by which the head also recognises no-target sentences. Defaults
             to None: every sentence is taken to have a target.
+        alignment (dict, optional): Config of a :class:`GlobalAlignment`,
+            whose map stands beside the finest map and the coordinates, is
+            given out as the mask prior, and brings losses of its own.
+            Defaults to None.
         loss_stride (int): The losses compare at 1/loss_stride of the image's
             size, where a pixel belongs to the mask if half of its block does.
             On a CPU, losses at full size can take longer than the network.
@@ -72,6 +77,7 @@ class CoordMaskHead(BaseDecodeHead):
     """
 
     existence: ExistencePredictor | None
+    alignment: GlobalAlignment | None
 
     def __init__(self,
                  *,
@@ -85,6 +91,7 @@ class CoordMaskHead(BaseDecodeHead):
                  out_channels: int = 2,
                  threshold: float | None = None,
                  existence: dict | None = None,
+                 alignment: dict | None = None,
                  loss_stride: int = 1,
                  initial_share: float | None = None,
                  align_corners: bool = False,
@@ -100,7 +107,7 @@ class CoordMaskHead(BaseDecodeHead):
             raise ValueError(f'initial_share={initial_share} must lie between '
                              '0 and 1.')
         width = in_channels + self._extra_channels(out_channels)
-        width += 2 * with_coords
+        width += 2 * with_coords + (alignment is not None)
         super().__init__(
             in_channels,
             channels if kernel_size == 3 else width,
@@ -129,6 +136,13 @@ class CoordMaskHead(BaseDecodeHead):
                 'in_channels': in_channels,
                 **existence
             })
+        self.alignment = None
+        if alignment is not None:
+            self.alignment = MODELS.build({
+                'type': 'GlobalAlignment',
+                'in_channels': in_channels,
+                **alignment
+            })
 
     def init_weights(self) -> None:
         """Initialise, and give the last convolution its bias."""
@@ -152,16 +166,35 @@ class CoordMaskHead(BaseDecodeHead):
             x = self.coord_conv(x)
         return self.cls_seg(x)
 
+    def forward_with_alignment(
+            self,
+            features: MultimodalFeatures) -> tuple[Tensor, Alignment | None]:
+        """Compute mask logits, and the alignment that they rest on.
+
+        Args:
+            features (MultimodalFeatures): See ``forward``.
+
+        Returns:
+            tuple[Tensor, Alignment | None]: Mask logits
+            ``B x C x H_1 x W_1``; the alignment, where the head has one.
+        """
+        finest = features[0]
+        if self.alignment is None:
+            return self._segment(finest), None
+        aligned = self.alignment.align(features)
+        return self._segment(finest, aligned.logits.to(finest.dtype)), aligned
+
     def forward(self, features: MultimodalFeatures) -> Tensor:
         """Compute mask logits.
 
         Args:
-            features (MultimodalFeatures): Decoded maps, finest first.
+            features (MultimodalFeatures): Decoded maps, finest first, and
+                the language where alignment or existence read it.
 
         Returns:
             Tensor: ``B x C x H_1 x W_1``, C = ``out_channels``.
         """
-        return self._segment(features[0])
+        return self.forward_with_alignment(features)[0]
 
     def predict(self, inputs: MultimodalFeatures, batch_img_metas: list[dict],
                 test_cfg: ConfigType) -> Prediction:
@@ -176,7 +209,15 @@ class CoordMaskHead(BaseDecodeHead):
         Returns:
             Prediction: Of ``B`` pairs.
         """
-        return self._prediction(self.forward(inputs), inputs, batch_img_metas)
+        logits, aligned = self.forward_with_alignment(inputs)
+        return self._prediction(logits, inputs, batch_img_metas,
+                                self._alignment_prior(aligned))
+
+    def _alignment_prior(self, aligned: Alignment | None) -> Tensor | None:
+        """The alignment map as logits of a mask prior."""
+        if aligned is None or self.out_channels == 1:
+            return None if aligned is None else aligned.logits
+        return F.pad(aligned.logits, (0, 0, 0, 0, 1, 0))  # background: 0
 
     def _prediction(self, logits: Tensor, features: MultimodalFeatures,
                     metas: list[dict],
@@ -203,7 +244,8 @@ class CoordMaskHead(BaseDecodeHead):
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict[str, Tensor]:
-        """Losses of the mask and, where it is predicted, of existence.
+        """Losses of the mask and, where the head has them, of existence and
+        of the alignment.
 
         Args:
             inputs (MultimodalFeatures): See ``forward``.
@@ -212,9 +254,12 @@ class CoordMaskHead(BaseDecodeHead):
 
         Returns:
             dict[str, Tensor]: The mask's losses, and those of
-            :meth:`ExistencePredictor.loss`.
+            :meth:`ExistencePredictor.loss` and :meth:`GlobalAlignment.loss`.
         """
-        losses = super().loss(inputs, batch_data_samples, train_cfg)
+        logits, aligned = self.forward_with_alignment(inputs)
+        losses = self.loss_by_feat(logits, batch_data_samples)
+        if self.alignment is not None:
+            losses.update(self.alignment.loss(aligned, batch_data_samples))
         losses.update(self.existence_loss(inputs, batch_data_samples))
         return losses
 

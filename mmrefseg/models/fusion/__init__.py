@@ -3,10 +3,11 @@ from .bsam import BSAM
 from .build import build_fusions, build_gates
 from .cafg import CAFG
 from .language_gate import LanguageGate
+from .lda import LDA
 from .pwam import PWAM
 from .tile_concat import TileConcat
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'build_fusions',
-    'build_gates'
+    'BSAM', 'CAFG', 'LDA', 'LanguageGate', 'PWAM', 'TileConcat',
+    'build_fusions', 'build_gates'
 ]

@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0.
+"""What a fusion attends to because of the whole sentence, as a picture."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from .overlay import resize_image
+from .panels import draw_color_bar, draw_heat_map, draw_panels, vstack
+
+
+def draw_sentence_attention(image: np.ndarray, places: np.ndarray | None,
+                            channels: Sequence[float] | None,
+                            width: int) -> np.ndarray:
+    """Draw spatial and channel attention side by side.
+
+    Colours go from 0 to 1 and are not stretched, so that an attention that
+    tells nothing apart looks so; the captions give the range that is there.
+
+    Args:
+        image (np.ndarray): HxWx3, RGB, uint8.
+        places (np.ndarray, optional): Attention to pixels, ``1 x h x w`` or
+            ``h x w``, in 0..1.
+        channels (Sequence[float], optional): Attention to each channel, in
+            0..1: a square each, row by row.
+        width (int): Of the picture, in pixels.
+
+    Returns:
+        np.ndarray: RGB, uint8, ``width`` pixels wide.
+    """
+    gap = 6
+    panel_width = (width - gap) // 2
+    height = max(1, round(image.shape[0] * panel_width / image.shape[1]))
+    panels = []
+    if places is not None:
+        small = resize_image(image, (height, panel_width))
+        panels.append((_caption('places', places),
+                       draw_heat_map(small, places)))
+    if channels is not None:
+        grid = _grid(np.asarray(channels, np.float32), height, panel_width)
+        panels.append((_caption(f'{len(channels)} channels', channels),
+                       draw_heat_map(np.zeros((*grid.shape, 3), np.uint8),
+                                     grid, alpha=1.)))
+    bar = draw_color_bar(width, 'attention of the whole sentence')
+    return vstack([
+        bar,
+        draw_panels(panels, columns=2, panel_width=panel_width, gap=gap)
+    ])
+
+
+def _caption(name: str, values: Sequence[float] | np.ndarray) -> str:
+    return f'{name}: {np.min(values):.2f} to {np.max(values):.2f}'
+
+
+def _grid(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Values as squares, row by row, on about the room that there is; what
+    is left of the last row is 0."""
+    columns = max(1, math.ceil(math.sqrt(len(values) * width / height)))
+    side = max(1, width // columns)
+    padded = np.zeros(-(-len(values) // columns) * columns, np.float32)
+    padded[:len(values)] = values
+    return np.kron(padded.reshape(-1, columns), np.ones((side, side)))
