@@ -4,10 +4,12 @@
 import math
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 
-from .overlay import resize_image
-from .panels import draw_color_bar, draw_heat_map, draw_panels, vstack
+from .overlay import BANNER_COLOR, resize_image
+from .panels import (COLORMAP, draw_color_bar, draw_heat_map, draw_panels,
+                     vstack)
 
 
 def draw_sentence_attention(image: np.ndarray, places: np.ndarray | None,
@@ -38,10 +40,8 @@ def draw_sentence_attention(image: np.ndarray, places: np.ndarray | None,
         panels.append((_caption('places', places),
                        draw_heat_map(small, places)))
     if channels is not None:
-        grid = _grid(np.asarray(channels, np.float32), height, panel_width)
         panels.append((_caption(f'{len(channels)} channels', channels),
-                       draw_heat_map(np.zeros((*grid.shape, 3), np.uint8),
-                                     grid, alpha=1.)))
+                       _squares(np.asarray(channels), height, panel_width)))
     bar = draw_color_bar(width, 'attention of the whole sentence')
     return vstack([
         bar,
@@ -53,11 +53,14 @@ def _caption(name: str, values: Sequence[float] | np.ndarray) -> str:
     return f'{name}: {np.min(values):.2f} to {np.max(values):.2f}'
 
 
-def _grid(values: np.ndarray, height: int, width: int) -> np.ndarray:
+def _squares(values: np.ndarray, height: int, width: int) -> np.ndarray:
     """Values as squares, row by row, on about the room that there is; what
-    is left of the last row is 0."""
+    is left of the last row has the colour of the banner."""
     columns = max(1, math.ceil(math.sqrt(len(values) * width / height)))
     side = max(1, width // columns)
-    padded = np.zeros(-(-len(values) // columns) * columns, np.float32)
-    padded[:len(values)] = values
-    return np.kron(padded.reshape(-1, columns), np.ones((side, side)))
+    picture = np.full((-(-len(values) // columns) * columns, 3), BANNER_COLOR,
+                      np.uint8)
+    colors = matplotlib.colormaps[COLORMAP](values)[:, :3]
+    picture[:len(values)] = np.round(colors * 255)
+    picture = picture.reshape(-1, columns, 3)
+    return picture.repeat(side, axis=0).repeat(side, axis=1)

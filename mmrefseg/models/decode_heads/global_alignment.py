@@ -113,7 +113,7 @@ class GlobalAlignment(BaseModule):
         self.pixels = nn.Conv2d(in_channels, channels, 1)
         # A logarithm: tau stays positive whatever the optimizer does.
         self.log_temperature = nn.Parameter(
-            torch.tensor(math.log(temperature)))
+            torch.tensor([math.log(temperature)]))
 
     def align(self, features: MultimodalFeatures) -> Alignment:
         """Compute the alignment map.
