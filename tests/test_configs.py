@@ -174,6 +174,9 @@ SMALL = dict(
         depth=18,
         stem_channels=STAGES[0],
         base_channels=STAGES[0],
+        # From scratch, else, a block's convolutions have no gradient in the
+        # first step.
+        zero_init_residual=False,
         init_cfg=None),
     ReferringPixelDecoder=dict(
         in_channels=STAGES, channels=16, out_channels=WIDTH),

@@ -74,7 +74,10 @@ LDA_NECK = dict(
 def _lda(neck=LDA_NECK, in_channels=64, **fusion):
     return dict(
         backbone=dict(
-            fusion=dict(type='LDA', **fusion), gate=None, query_stages=()),
+            # hidden layers of so few channels can be dead from the start
+            fusion=dict(type='LDA', reduction=1, **fusion),
+            gate=None,
+            query_stages=()),
         neck=neck,
         decode_head=dict(
             _delete_=True,
@@ -165,7 +168,6 @@ VARIANTS = {
     'frozen_stage': dict(backbone=dict(frozen_stages=1)),
     'lda': _lda(),
     'lda_mean': _lda(integration='mean'),
-    'lda_max': _lda(integration='max'),
     'lda_channels': _lda(spatial_attention=False),
     'lda_pixels': _lda(channel_attention=False),
     'lda_decoder': _lda(LDA_DECODER, 16),

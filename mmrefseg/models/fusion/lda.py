@@ -41,8 +41,8 @@ class LDA(BaseModule):
             ``b``. Defaults to True.
         spatial_attention (bool): Whether ``b`` is built; without it ``A`` is
             ``a``. Defaults to True.
-        integration (str): 'product', 'mean' or 'max', where both are built.
-            Defaults to 'product'.
+        integration (str): 'product', 'mean' or 'max', where both are built;
+            'max' trains only the larger at each place. Defaults to 'product'.
         reduction (int): The hidden width of ``mlp`` is ``C / reduction``.
             Defaults to 4.
         init_cfg (dict, optional): Initialization config. Defaults to None.
