@@ -11,10 +11,10 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from mmrefseg.registry import VISUALIZERS
+from .attention_panels import draw_sentence_attention, draw_word_attention
 from .files import file_safe, save_picture, sentence_tag
 from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
-from .panels import draw_color_bar, draw_heat_map, draw_panels, hstack, vstack
-from .sentence_panels import draw_sentence_attention
+from .panels import draw_color_bar, draw_heat_map, hstack, vstack
 
 
 @VISUALIZERS.register_module()
@@ -205,45 +205,23 @@ class RefSegVisualizer(Visualizer):
                         data_sample: BaseDataElement) -> np.ndarray:
         """The attention below the picture: of each word, or of the whole
         sentence where the fusion hears no single words."""
+        image, width = to_rgb(image), main.shape[1]
         channels = data_sample.metainfo.get('channel_attention')
         if 'sentence_attention' in data_sample or channels is not None:
             places = None
             if 'sentence_attention' in data_sample:
                 places = _numpy(data_sample.sentence_attention.data)
-            panels = draw_sentence_attention(
-                to_rgb(image), places, channels, main.shape[1])
+            panels = draw_sentence_attention(image, places, channels, width)
         elif self._has(data_sample, 'word_attention', 'return_attention'):
-            panels = self._word_panels(image, data_sample, main.shape[1])
+            attention = data_sample.word_attention
+            tokens = attention.metainfo.get('tokens')
+            if tokens is None:
+                tokens = data_sample.metainfo.get('tokens')
+            panels = draw_word_attention(image, _numpy(attention.data), tokens,
+                                         width)
         else:
             return main
         return vstack([main, panels])
-
-    def _word_panels(self, image: np.ndarray, data_sample: BaseDataElement,
-                     width: int) -> np.ndarray:
-        attention = data_sample.word_attention
-        tokens = attention.metainfo.get('tokens')
-        if tokens is None:
-            tokens = data_sample.metainfo.get('tokens')
-        maps = _numpy(attention.data)
-        if tokens is None:
-            tokens = [f'word {i + 1}' for i in range(len(maps))]
-        columns = int(np.clip(round(width / 190), 2, 8))
-        rows = -(-len(maps) // columns)
-        columns = -(-len(maps) // rows)
-        gap = 6
-        panel_width = (width - (columns - 1) * gap) // columns
-        small = resize_image(
-            to_rgb(image),
-            (max(1, round(image.shape[0] * panel_width / image.shape[1])),
-             panel_width))
-        # a word's attention is compared over places, not between words: each
-        # panel reaches the hottest colour at its own maximum
-        return draw_panels(
-            [(token, draw_heat_map(small, heat, vmax=None))
-             for token, heat in zip(tokens, maps)],
-            columns=columns,
-            panel_width=panel_width,
-            gap=gap)
 
 
 def _numpy(data: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -11,7 +11,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmrefseg.models import (CoordMaskHead, GlobalAlignment,
-                             MultiLevelInteraction, ReferringPixelDecoder)
+                             MultiLevelInteraction)
 from mmrefseg.models.language_channels import with_language_channels
 from mmrefseg.structures import (LanguageFeatures, MultimodalFeatures,
                                  PredictOptions)

@@ -1,5 +1,4 @@
 # Licensed under the Apache License, Version 2.0.
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,13 +7,14 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
 from ..layers import coordinates
 from .existence import ExistencePredictor
 from .global_alignment import Alignment, GlobalAlignment
+from .initial_share import set_initial_share
 
 
 @MODELS.register_module()
@@ -210,14 +210,8 @@ class CoordMaskHead(BaseDecodeHead):
             Prediction: Of ``B`` pairs.
         """
         logits, aligned = self.forward_with_alignment(inputs)
-        return self._prediction(logits, inputs, batch_img_metas,
-                                self._alignment_prior(aligned))
-
-    def _alignment_prior(self, aligned: Alignment | None) -> Tensor | None:
-        """The alignment map as logits of a mask prior."""
-        if aligned is None or self.out_channels == 1:
-            return None if aligned is None else aligned.logits
-        return F.pad(aligned.logits, (0, 0, 0, 0, 1, 0))  # background: 0
+        prior = None if aligned is None else aligned.prior(self.out_channels)
+        return self._prediction(logits, inputs, batch_img_metas, prior)
 
     def _prediction(self, logits: Tensor, features: MultimodalFeatures,
                     metas: list[dict],
@@ -258,7 +252,7 @@ class CoordMaskHead(BaseDecodeHead):
         """
         logits, aligned = self.forward_with_alignment(inputs)
         losses = self.loss_by_feat(logits, batch_data_samples)
-        if self.alignment is not None:
+        if self.alignment is not None and aligned is not None:
             losses.update(self.alignment.loss(aligned, batch_data_samples))
         losses.update(self.existence_loss(inputs, batch_data_samples))
         return losses
@@ -269,18 +263,3 @@ class CoordMaskHead(BaseDecodeHead):
         if self.existence is None:
             return {}
         return self.existence.loss(features, batch_data_samples)
-
-
-def set_initial_share(last: nn.Conv2d, share: float) -> None:
-    """Give the last convolution the bias with which this share of the pixels
-    belongs to the referent, as far as its weights are small.
-
-    Args:
-        last (nn.Conv2d): To 2 channels (softmax) or 1 (sigmoid).
-        share (float): Between 0 and 1.
-    """
-    logit = math.log(share / (1 - share))
-    bias = [-logit / 2, logit / 2] if last.out_channels == 2 else [logit]
-    with torch.no_grad():
-        assert last.bias is not None
-        last.bias.copy_(torch.tensor(bias))

@@ -28,6 +28,12 @@ class Alignment:
     pixels: Tensor
     sentence: Tensor
 
+    def prior(self, out_channels: int) -> Tensor:
+        """S as logits of a mask prior, ``B x out_channels x H x W``."""
+        if out_channels == 1:
+            return self.logits
+        return F.pad(self.logits, (0, 0, 0, 0, 1, 0))  # background: 0
+
 
 @MODELS.register_module()
 class GlobalAlignment(BaseModule):
@@ -169,7 +175,8 @@ class GlobalAlignment(BaseModule):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         masks = torch.stack([x.gt_sem_seg.data == 1
                              for x in batch_data_samples]).to(logits)
-        shares = F.adaptive_avg_pool2d(masks, logits.shape[2:])
+        size = (logits.shape[2], logits.shape[3])
+        shares = F.adaptive_avg_pool2d(masks, size)
         raw = F.binary_cross_entropy_with_logits(logits, shares)
         losses = dict(
             loss_alignment=self.pixel_weight * raw, alignment_bce=raw.detach())

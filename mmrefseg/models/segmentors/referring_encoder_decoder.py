@@ -326,8 +326,8 @@ class ReferringEncoderDecoder(EncoderDecoder):
             ``word_attention`` (``T x H x W``, in 0..1; the words stand in the
             metainfo as ``tokens``) or, of a fusion that hears the whole
             sentence, ``sentence_attention`` (``1 x H x W``, in 0..1) and the
-            metainfo ``channel_attention``. A head that predicts existence adds to
-            the metainfo ``existence_score`` (float, 0..1) and
+            metainfo ``channel_attention``. A head that predicts existence adds
+            to the metainfo ``existence_score`` (float, 0..1) and
             ``pred_no_target`` (bool); where that is true the mask is empty,
             while ``seg_logits`` stay as they are. A head that predicts boxes
             adds ``pred_box``, x0, y0, x1, y1 in pixels.

@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
-"""What a fusion attends to because of the whole sentence, as a picture."""
+"""What a fusion attends to, as a picture: of each word, or of the whole
+sentence."""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +11,41 @@ import numpy as np
 from .overlay import BANNER_COLOR, resize_image
 from .panels import (COLORMAP, draw_color_bar, draw_heat_map, draw_panels,
                      vstack)
+
+
+def draw_word_attention(image: np.ndarray, maps: np.ndarray,
+                        tokens: Sequence[str] | None,
+                        width: int) -> np.ndarray:
+    """Draw the attention of each word, one panel a word.
+
+    Args:
+        image (np.ndarray): HxWx3, RGB, uint8.
+        maps (np.ndarray): ``T x h x w``, 0 or more.
+        tokens (Sequence[str], optional): The words; None numbers them.
+        width (int): Of the picture, in pixels.
+
+    Returns:
+        np.ndarray: RGB, uint8.
+    """
+    if tokens is None:
+        tokens = [f'word {i + 1}' for i in range(len(maps))]
+    columns = int(np.clip(round(width / 190), 2, 8))
+    rows = -(-len(maps) // columns)
+    columns = -(-len(maps) // rows)
+    gap = 6
+    panel_width = (width - (columns - 1) * gap) // columns
+    small = resize_image(
+        image,
+        (max(1, round(image.shape[0] * panel_width / image.shape[1])),
+         panel_width))
+    # a word's attention is compared over places, not between words: each
+    # panel reaches the hottest colour at its own maximum
+    return draw_panels(
+        [(token, draw_heat_map(small, heat, vmax=None))
+         for token, heat in zip(tokens, maps)],
+        columns=columns,
+        panel_width=panel_width,
+        gap=gap)
 
 
 def draw_sentence_attention(image: np.ndarray, places: np.ndarray | None,
@@ -62,5 +98,5 @@ def _squares(values: np.ndarray, height: int, width: int) -> np.ndarray:
                       np.uint8)
     colors = matplotlib.colormaps[COLORMAP](values)[:, :3]
     picture[:len(values)] = np.round(colors * 255)
-    picture = picture.reshape(-1, columns, 3)
-    return picture.repeat(side, axis=0).repeat(side, axis=1)
+    squares = picture.reshape(-1, columns, 3)
+    return squares.repeat(side, axis=0).repeat(side, axis=1)
