@@ -161,7 +161,7 @@ def test_a_pixel_of_zeros_has_no_endless_gradient():
     visual[:, :, 0, 0] = 0
     visual.requires_grad_()
     module(visual, _language()).fused.sum().backward()
-    assert visual.grad.isfinite().all()
+    assert visual.grad.abs().max() < 1e4
 
 
 @pytest.mark.parametrize('settings, message', [

@@ -167,4 +167,4 @@ class LDA(BaseModule):
 def _unit(x: Tensor) -> Tensor:
     """Unit vectors of the last dimension. The bound keeps the gradient of a
     vector near 0 from growing without limit."""
-    return F.normalize(x, dim=-1, eps=1e-6)
+    return F.normalize(x, dim=-1, eps=1e-4)
