@@ -35,7 +35,8 @@ READY = [
 ]
 CONFIGS = [name for name in CONFIGS if name not in READY]
 # Batch of each method's recipe for real data, over all GPUs.
-PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32, refsegformer=48)
+PAPER_BATCH = dict(
+    mpg_lqgnet=8, lavt=32, lda=8, refsegformer=48, two_stage=8)
 # How much of the method's name, GPUs and batch, then what differs, the data.
 NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*_[a-z0-9-]+_(\d+)xb(\d+)'
                   r'(-[a-z0-9]+)+_[a-z0-9-]+-(\d+)x(\d+)\.py')
@@ -117,7 +118,8 @@ def test_full_size_without_memory(name, bert_sized_vocab, monkeypatch):
         logits = model.decode_head(features)
     stride = min(image.shape[2] // x.shape[2] for x in features)
     assert tuple(logits.shape) == (2, 2, height // stride, width // stride)
-    assert stride == (8 if 'EfficientNetLite' in str(cfg.model) else 4)
+    at_8 = any(x in str(cfg.model) for x in ('EfficientNetLite', 'ResNet'))
+    assert stride == (8 if at_8 else 4)
 
 
 # ----------------------------------------------------------------- in small
@@ -162,8 +164,26 @@ SMALL = dict(
         # Else a block may be left out for both images and get no gradient.
         drop_path_rate=0.,
         init_cfg=None),
+    SwinTransformer=dict(
+        embed_dims=STAGES[0],
+        depths=[2, 1, 1, 1],
+        num_heads=[1, 2, 4, 8],
+        drop_path_rate=0.,
+        init_cfg=None),
+    # A dilated one: levels 3 to 5
+    ResNetV1c=dict(
+        depth=18,
+        stem_channels=STAGES[0],
+        base_channels=STAGES[0],
+        # From scratch, else, a block's convolutions have no gradient in the
+        # first step.
+        zero_init_residual=False,
+        init_cfg=None),
     ReferringPixelDecoder=dict(
         in_channels=STAGES, channels=16, out_channels=WIDTH),
+    ASPPNeck=dict(channels=WIDTH),
+    MultiLevelInteraction=dict(
+        in_channels=STAGES, channels=WIDTH, num_heads=2, ffn_channels=32),
     LQPGHead=dict(in_channels=WIDTH, channels=16, ffn_channels=32),
     CoordMaskHead=dict(in_channels=WIDTH, channels=16),
     FCNHead=dict(in_channels=WIDTH, channels=WIDTH),
@@ -259,6 +279,9 @@ def shrink(cfg, data_root, work_dir):
     if 'type' in existence:
         existence.update(SMALL[existence.type])
         cfg.model.backbone.query_channels = existence.token_channels
+    if 'ResNet' in str(cfg.model.backbone):
+        cfg.model.backbone.in_channels = STAGES[1:]
+    _shrink_levels(cfg.model)
     if not projects:
         cfg.model.neck.out_channels = None
         cfg.model.decode_head.in_channels = cfg.model.neck.channels
@@ -285,6 +308,20 @@ def shrink(cfg, data_root, work_dir):
         cfg.train_cfg.update(max_iters=1, val_interval=1)
     cfg.default_hooks.logger.interval = 1
     cfg.work_dir = str(work_dir)
+
+
+def _shrink_levels(model):
+    """Necks that bring all maps, or all but the finest, to one width."""
+    if model.neck.type == 'ASPPNeck':
+        model.neck.in_channels = model.backbone.get('in_channels', STAGES)
+    if 'decoder' in model.neck:
+        model.neck.decoder.update(SMALL[model.neck.decoder.type])
+        model.neck.decoder.in_channels = [STAGES[0], *[WIDTH] * 3]
+    elif model.neck.type == 'ASPPNeck':
+        levels = len(model.neck.in_channels)
+        model.decode_head.in_channels = levels * WIDTH
+    if 'alignment' in model.decode_head:
+        model.decode_head.alignment.channels = 16
 
 
 def _use_tiny_set(part, loader, data_root):

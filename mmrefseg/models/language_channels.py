@@ -20,6 +20,10 @@ def with_language_channels(model: Mapping, width: int) -> dict:
     has that argument without a default. Whatever else wants it, such as the
     ``existence`` of a head, says ``language_channels='auto'`` in its config.
 
+    A neck that gives out words of another width names, in the class attribute
+    ``words_width``, the argument of its constructor that says so; the heads
+    and auxiliary losses then get that one.
+
     Args:
         model (Mapping): Config of a segmentor.
         width (int): Width of the word features.
@@ -28,14 +32,27 @@ def with_language_channels(model: Mapping, width: int) -> dict:
         dict: A copy of the config.
     """
     wide: dict = copy.deepcopy(dict(model))
-    for name in _PARTS:
-        for part in _dicts(wide.get(name), deep=False):
-            if _needs_width(part):
-                part.setdefault(_KEY, width)
-    for part in _dicts(wide, deep=True):
-        if part.get(_KEY) == 'auto':
-            part[_KEY] = width
+    after_neck = _width_after(wide.get('neck'), width)
+    for name in wide:
+        own = width if name in ('backbone', 'neck') else after_neck
+        for part in _dicts(wide[name], deep=False):
+            if name in _PARTS and _needs_width(part):
+                part.setdefault(_KEY, own)
+        for part in _dicts(wide[name], deep=True):
+            if part.get(_KEY) == 'auto':
+                part[_KEY] = own
     return wide
+
+
+def _width_after(neck: Any, width: int) -> int:
+    """Width of the words that a neck gives out."""
+    for part in _dicts(neck, deep=False):
+        kind = _kind(part)
+        argument = getattr(kind, 'words_width', None)
+        if argument is not None:
+            default = inspect.signature(kind).parameters[argument].default
+            width = part.get(argument, default)
+    return width
 
 
 def _dicts(value: Any, *, deep: bool) -> Iterator[dict]:
@@ -49,9 +66,13 @@ def _dicts(value: Any, *, deep: bool) -> Iterator[dict]:
         yield from _dicts(item, deep=deep)
 
 
-def _needs_width(part: dict) -> bool:
+def _kind(part: dict) -> Any:
     kind = part.get('type')
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    return MODELS.get(kind) if isinstance(kind, str) else kind
+
+
+def _needs_width(part: dict) -> bool:
+    kind = _kind(part)
     if not callable(kind):
         return False  # whoever builds it says what is wrong
     argument = inspect.signature(kind).parameters.get(_KEY)

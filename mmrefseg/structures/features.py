@@ -94,6 +94,20 @@ class ImageFeatures:
         return ImageFeatures(tuple(x[rows] for x in self.maps), self.size)
 
 
+@dataclass(frozen=True)
+class SentenceAttention:
+    """What a fusion that hears the whole sentence, not its words, attends to.
+
+    Attributes:
+        pixels (Tensor, optional): How much it attends to each pixel,
+            ``B x H x W``, in 0..1; None where it does not weigh pixels.
+        channels (Tensor, optional): How much it attends to each channel,
+            ``B x C``, in 0..1; None where it does not weigh channels.
+    """
+    pixels: Tensor | None = None
+    channels: Tensor | None = None
+
+
 class FusionOutput(NamedTuple):
     """What a fusion makes of a map and its sentences.
 
@@ -102,13 +116,14 @@ class FusionOutput(NamedTuple):
             may differ from that of the map before.
         query (Tensor, optional): A language query, ``B x C_q``, or several,
             ``B x n x C_q``.
-        attention (Tensor, optional): How much each pixel attends to each
-            word, ``B x T x H x W`` in 0..1, 0 on padding. Given only when it
-            is asked for.
+        attention (Tensor | SentenceAttention, optional): How much each pixel
+            attends to each word, ``B x T x H x W`` in 0..1, 0 on padding; or
+            what is attended to because of the whole sentence. Given only
+            when it is asked for.
     """
     fused: Tensor
     query: Tensor | None = None
-    attention: Tensor | None = None
+    attention: Tensor | SentenceAttention | None = None
 
 
 @dataclass(frozen=True)
@@ -127,15 +142,16 @@ class MultimodalFeatures:
             neck may replace it; what reads words afterwards reads the neck's.
         visual (tuple[Tensor], optional): The maps before fusion,
             ``B x C_i x H_i x W_i``; None unless somebody asked for them.
-        attention (tuple[Tensor | None], optional): Word attention of each
-            stage, ``B x T x H_i x W_i`` (see :class:`FusionOutput`), None for
-            a stage that has none; None unless somebody asked for it.
+        attention (tuple[Tensor | SentenceAttention | None], optional): Word
+            attention of each stage, ``B x T x H_i x W_i``, or that of the
+            whole sentence (see :class:`FusionOutput`), None for a stage that
+            has none; None unless somebody asked for it.
     """
     maps: tuple[Tensor, ...]
     queries: Tensor | None = None
     language: LanguageFeatures | None = None
     visual: tuple[Tensor, ...] | None = None
-    attention: tuple[Tensor | None, ...] | None = None
+    attention: tuple[Tensor | SentenceAttention | None, ...] | None = None
 
     def __getitem__(self, index):
         return self.maps[index]

@@ -11,16 +11,18 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from mmrefseg.registry import VISUALIZERS
+from .attention_panels import draw_sentence_attention, draw_word_attention
 from .files import file_safe, save_picture, sentence_tag
 from .overlay import draw_referring_overlay, drawing_size, resize_image, to_rgb
-from .panels import draw_color_bar, draw_heat_map, draw_panels, hstack, vstack
+from .panels import draw_color_bar, draw_heat_map, hstack, vstack
 
 
 @VISUALIZERS.register_module()
 class RefSegVisualizer(Visualizer):
     """Draws a sentence and its referent: the sentence in a banner, the mask
     predicted tinted and outlined, the true mask as a dashed outline; where
-    the sample has them, the mask prior and the attention of each word.
+    the sample has them, the mask prior and the attention of each word, or of
+    the whole sentence.
 
     Pictures go to the ``vis_backends`` (``LocalVisBackend``,
     ``TensorboardVisBackend``, ...) under names that hold the image and the
@@ -41,7 +43,8 @@ class RefSegVisualizer(Visualizer):
             the picture; the model gives it with
             ``test_cfg=dict(return_prior=True)``. Defaults to False.
         draw_attention (bool): Whether ``word_attention`` of a sample is
-            drawn, one panel per word; the model gives it with
+            drawn, one panel per word, or ``sentence_attention`` and
+            ``channel_attention``; the model gives them with
             ``test_cfg=dict(return_attention=True)``. Defaults to False.
 
     Example:
@@ -92,9 +95,10 @@ class RefSegVisualizer(Visualizer):
         Args:
             image (np.ndarray): HxWx3 RGB (or HxW grey), uint8.
             data_sample (BaseDataElement, optional): ``pred_sem_seg``,
-                ``gt_sem_seg``, ``mask_prior`` and ``word_attention`` are
-                drawn if present, whatever their sizes; ``text`` is read from
-                the metainfo.
+                ``gt_sem_seg``, ``mask_prior``, ``word_attention`` and
+                ``sentence_attention`` are drawn if present, whatever their
+                sizes; ``text`` and ``channel_attention`` are read from the
+                metainfo.
             draw_gt (bool): Whether to draw the true mask.
             draw_pred (bool): Whether to draw the prediction.
             draw_prior (bool, optional): Overrides the constructor's.
@@ -120,12 +124,8 @@ class RefSegVisualizer(Visualizer):
         if prior and self._has(data_sample, 'mask_prior', 'return_prior'):
             main = hstack(main,
                           self._prior_panel(image, data_sample, main.shape[0]))
-        if words and self._has(data_sample, 'word_attention',
-                               'return_attention'):
-            main = vstack([
-                main,
-                self._word_panels(image, data_sample, main.shape[1])
-            ])
+        if words:
+            main = self._with_attention(main, image, data_sample)
         return main
 
     @master_only
@@ -201,32 +201,27 @@ class RefSegVisualizer(Visualizer):
         panel = np.concatenate([bar, draw_heat_map(image, heat)])
         return panel[-height:]
 
-    def _word_panels(self, image: np.ndarray, data_sample: BaseDataElement,
-                     width: int) -> np.ndarray:
-        attention = data_sample.word_attention
-        tokens = attention.metainfo.get('tokens')
-        if tokens is None:
-            tokens = data_sample.metainfo.get('tokens')
-        maps = _numpy(attention.data)
-        if tokens is None:
-            tokens = [f'word {i + 1}' for i in range(len(maps))]
-        columns = int(np.clip(round(width / 190), 2, 8))
-        rows = -(-len(maps) // columns)
-        columns = -(-len(maps) // rows)
-        gap = 6
-        panel_width = (width - (columns - 1) * gap) // columns
-        small = resize_image(
-            to_rgb(image),
-            (max(1, round(image.shape[0] * panel_width / image.shape[1])),
-             panel_width))
-        # a word's attention is compared over places, not between words: each
-        # panel reaches the hottest colour at its own maximum
-        return draw_panels(
-            [(token, draw_heat_map(small, heat, vmax=None))
-             for token, heat in zip(tokens, maps)],
-            columns=columns,
-            panel_width=panel_width,
-            gap=gap)
+    def _with_attention(self, main: np.ndarray, image: np.ndarray,
+                        data_sample: BaseDataElement) -> np.ndarray:
+        """The attention below the picture: of each word, or of the whole
+        sentence where the fusion hears no single words."""
+        image, width = to_rgb(image), main.shape[1]
+        channels = data_sample.metainfo.get('channel_attention')
+        if 'sentence_attention' in data_sample or channels is not None:
+            places = None
+            if 'sentence_attention' in data_sample:
+                places = _numpy(data_sample.sentence_attention.data)
+            panels = draw_sentence_attention(image, places, channels, width)
+        elif self._has(data_sample, 'word_attention', 'return_attention'):
+            attention = data_sample.word_attention
+            tokens = attention.metainfo.get('tokens')
+            if tokens is None:
+                tokens = data_sample.metainfo.get('tokens')
+            panels = draw_word_attention(image, _numpy(attention.data), tokens,
+                                         width)
+        else:
+            return main
+        return vstack([main, panels])
 
 
 def _numpy(data: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -68,6 +68,70 @@ def _queries(*stages):
         decode_head=dict(num_queries=len(stages)))
 
 
+LDA_NECK = dict(
+    _delete_=True,
+    type='ASPPNeck',
+    in_channels=[8, 16, 32, 64],
+    dilations=[(1, ), (1, 2, 3), (1, 2), (1, 2)],
+    channels=16)
+
+
+def _lda(neck=LDA_NECK, in_channels=64, **fusion):
+    return dict(
+        backbone=dict(
+            # hidden layers of so few channels can be dead from the start
+            fusion=dict(type='LDA', reduction=1, **fusion),
+            gate=None,
+            query_stages=()),
+        neck=neck,
+        decode_head=dict(
+            _delete_=True,
+            type='CoordMaskHead',
+            in_channels=in_channels,
+            channels=16,
+            loss_decode=CE))
+
+
+DECODER = dict(
+    type='ReferringPixelDecoder',
+    in_channels=[8, 16, 16, 16],
+    channels=16,
+    out_channels=16,
+    out_indices=(0, ),
+    out_norm_cfg=dict(type='GN', num_groups=4))
+LDA_DECODER = dict(
+    LDA_NECK, dilations=[None, (1, 2, 3), (1, 2), (1, 2)], decoder=DECODER)
+
+
+def _two_stage(alignment=dict(type='GlobalAlignment'), **head):
+    alignment = dict(alignment, language_channels='auto', channels=8)
+    return dict(
+        backbone=dict(
+            _delete_=True,
+            type='SwinTransformer',
+            embed_dims=8,
+            depths=[2, 1, 2, 1],
+            num_heads=[1, 2, 4, 8],
+            window_size=4,
+            drop_path_rate=0.),
+        neck=dict(
+            _delete_=True,
+            type='MultiLevelInteraction',
+            in_channels=[8, 16, 32, 64],
+            channels=16,
+            num_heads=4,
+            ffn_channels=24,
+            decoder=DECODER),
+        decode_head=dict(
+            _delete_=True,
+            type='CoordMaskHead',
+            in_channels=16,
+            channels=16,
+            alignment=alignment,
+            loss_decode=CE,
+            **head))
+
+
 VARIANTS = {
     'default': {},
     'prior_loss_weight_0': _head(prior_loss_weight=0.),
@@ -110,6 +174,15 @@ VARIANTS = {
     'heads': dict(backbone=dict(fusion=dict(num_heads=4))),
     'wgfm': _without_prior(fusion=dict(type='WGFM')),
     'heads_no_prior': _without_prior(fusion=dict(num_heads=4)),
+    'lda': _lda(),
+    'lda_mean': _lda(integration='mean'),
+    'lda_channels': _lda(spatial_attention=False),
+    'lda_pixels': _lda(channel_attention=False),
+    'lda_decoder': _lda(LDA_DECODER, 16),
+    'two_stage': _two_stage(),
+    'two_stage_pixels': _two_stage(dict(region_weight=0.)),
+    'two_stage_existence': _two_stage(
+        existence=dict(channels=8, language_channels='auto')),
 }
 
 

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmrefseg.structures import (ImageFeatures, LanguageFeatures,
-                                 MultimodalFeatures, Pairs)
+                                 MultimodalFeatures, Pairs, SentenceAttention)
 from ..fusion import build_fusions, build_gates
 from ..fusion.build import StageConfigs, run_fusion, run_gate
 
@@ -101,8 +101,8 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
             pairs (Pairs, optional): Which of them belong together. None pairs
                 the first with the first, and so on.
             keep_visual (bool): Give the maps before fusion too.
-            keep_attention (bool): Give the word attention of each stage too,
-                where its fusion has one.
+            keep_attention (bool): Give the attention of each stage too, where
+                its fusion has one.
 
         Returns:
             MultimodalFeatures: Of each pair: maps ``B x C_i x H_i x W_i``,
@@ -124,7 +124,7 @@ class LanguageBackbone(BaseModule, metaclass=ABCMeta):
         maps: list[Tensor] = []
         kept: list[Tensor] = []
         queries: list[Tensor] = []
-        attention: list[Tensor | None] = []
+        attention: list[Tensor | SentenceAttention | None] = []
         x = image.maps[0]
         for i, fusion in enumerate(self.fusions):
             x = image.maps[i] if i < given else self.run_stage(i, x)

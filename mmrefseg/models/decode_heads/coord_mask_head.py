@@ -1,5 +1,4 @@
 # Licensed under the Apache License, Version 2.0.
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,13 +7,15 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
 from ..layers import coordinates
 from .existence import BaseExistencePredictor
 from .no_target_loss import check_no_target_weight, weigh_no_target
+from .global_alignment import Alignment, GlobalAlignment
+from .initial_share import set_initial_share
 
 
 @MODELS.register_module()
@@ -46,6 +47,10 @@ class CoordMaskHead(BaseDecodeHead):
         no_target_weight (float): Weight of the mask's losses of a no-target
             sentence, whose mask is empty, beside 1 for any other. Defaults to
             1.0.
+        alignment (dict, optional): Config of a :class:`GlobalAlignment`,
+            whose map stands beside the finest map and the coordinates, is
+            given out as the mask prior, and brings losses of its own.
+            Defaults to None.
         loss_stride (int): The losses compare at 1/loss_stride of the image's
             size, where a pixel belongs to the mask if half of its block does.
             On a CPU, losses at full size can take longer than the network.
@@ -78,6 +83,7 @@ class CoordMaskHead(BaseDecodeHead):
     """
 
     existence: BaseExistencePredictor | None
+    alignment: GlobalAlignment | None
 
     def __init__(self,
                  *,
@@ -92,6 +98,7 @@ class CoordMaskHead(BaseDecodeHead):
                  threshold: float | None = None,
                  existence: dict | None = None,
                  no_target_weight: float = 1.0,
+                 alignment: dict | None = None,
                  loss_stride: int = 1,
                  initial_share: float | None = None,
                  align_corners: bool = False,
@@ -108,7 +115,7 @@ class CoordMaskHead(BaseDecodeHead):
                              '0 and 1.')
         check_no_target_weight(no_target_weight)
         width = in_channels + self._extra_channels(out_channels)
-        width += 2 * with_coords
+        width += 2 * with_coords + (alignment is not None)
         super().__init__(
             in_channels,
             channels if kernel_size == 3 else width,
@@ -138,6 +145,13 @@ class CoordMaskHead(BaseDecodeHead):
                 'in_channels': in_channels,
                 **existence
             })
+        self.alignment = None
+        if alignment is not None:
+            self.alignment = MODELS.build({
+                'type': 'GlobalAlignment',
+                'in_channels': in_channels,
+                **alignment
+            })
 
     def init_weights(self) -> None:
         """Initialise, and give the last convolution its bias."""
@@ -161,16 +175,35 @@ class CoordMaskHead(BaseDecodeHead):
             x = self.coord_conv(x)
         return self.cls_seg(x)
 
+    def forward_with_alignment(
+            self,
+            features: MultimodalFeatures) -> tuple[Tensor, Alignment | None]:
+        """Compute mask logits, and the alignment that they rest on.
+
+        Args:
+            features (MultimodalFeatures): See ``forward``.
+
+        Returns:
+            tuple[Tensor, Alignment | None]: Mask logits
+            ``B x C x H_1 x W_1``; the alignment, where the head has one.
+        """
+        finest = features[0]
+        if self.alignment is None:
+            return self._segment(finest), None
+        aligned = self.alignment.align(features)
+        return self._segment(finest, aligned.logits.to(finest.dtype)), aligned
+
     def forward(self, features: MultimodalFeatures) -> Tensor:
         """Compute mask logits.
 
         Args:
-            features (MultimodalFeatures): Decoded maps, finest first.
+            features (MultimodalFeatures): Decoded maps, finest first, and
+                the language where alignment or existence read it.
 
         Returns:
             Tensor: ``B x C x H_1 x W_1``, C = ``out_channels``.
         """
-        return self._segment(features[0])
+        return self.forward_with_alignment(features)[0]
 
     def predict(self, inputs: MultimodalFeatures, batch_img_metas: list[dict],
                 test_cfg: ConfigType) -> Prediction:
@@ -185,7 +218,9 @@ class CoordMaskHead(BaseDecodeHead):
         Returns:
             Prediction: Of ``B`` pairs.
         """
-        return self._prediction(self.forward(inputs), inputs, batch_img_metas)
+        logits, aligned = self.forward_with_alignment(inputs)
+        prior = None if aligned is None else aligned.prior(self.out_channels)
+        return self._prediction(logits, inputs, batch_img_metas, prior)
 
     def _prediction(self, logits: Tensor, features: MultimodalFeatures,
                     metas: list[dict],
@@ -218,7 +253,8 @@ class CoordMaskHead(BaseDecodeHead):
 
     def loss(self, inputs: MultimodalFeatures, batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict[str, Tensor]:
-        """Losses of the mask and, where it is predicted, of existence.
+        """Losses of the mask and, where the head has them, of existence and
+        of the alignment.
 
         Args:
             inputs (MultimodalFeatures): See ``forward``.
@@ -227,9 +263,13 @@ class CoordMaskHead(BaseDecodeHead):
 
         Returns:
             dict[str, Tensor]: The mask's losses, and those of
-            :meth:`BaseExistencePredictor.loss`.
+            :meth:`BaseExistencePredictor.loss` and
+            :meth:`GlobalAlignment.loss`.
         """
-        losses = super().loss(inputs, batch_data_samples, train_cfg)
+        logits, aligned = self.forward_with_alignment(inputs)
+        losses = self.loss_by_feat(logits, batch_data_samples)
+        if self.alignment is not None and aligned is not None:
+            losses.update(self.alignment.loss(aligned, batch_data_samples))
         losses.update(self.existence_loss(inputs, batch_data_samples))
         return losses
 
@@ -239,18 +279,3 @@ class CoordMaskHead(BaseDecodeHead):
         if self.existence is None:
             return {}
         return self.existence.loss(features, batch_data_samples)
-
-
-def set_initial_share(last: nn.Conv2d, share: float) -> None:
-    """Give the last convolution the bias with which this share of the pixels
-    belongs to the referent, as far as its weights are small.
-
-    Args:
-        last (nn.Conv2d): To 2 channels (softmax) or 1 (sigmoid).
-        share (float): Between 0 and 1.
-    """
-    logit = math.log(share / (1 - share))
-    bias = [-logit / 2, logit / 2] if last.out_channels == 2 else [logit]
-    with torch.no_grad():
-        assert last.bias is not None
-        last.bias.copy_(torch.tensor(bias))

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
-from .coord_mask_head import CoordMaskHead, set_initial_share
+from .coord_mask_head import CoordMaskHead
+from .initial_share import set_initial_share
 from .mask_prior_generator import AttentionToPrior, LanguageQueryPriorGenerator
 
 

@@ -3,12 +3,13 @@ from .bsam import BSAM
 from .build import build_fusions, build_gates
 from .cafg import CAFG
 from .language_gate import LanguageGate
+from .lda import LDA
 from .pwam import PWAM
 from .tile_concat import TileConcat
 from .vltf import VLTF
 from .wgfm import WGFM
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF', 'WGFM',
-    'build_fusions', 'build_gates'
+    'BSAM', 'CAFG', 'LDA', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF',
+    'WGFM', 'build_fusions', 'build_gates'
 ]

@@ -1,6 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from mmengine.model import ModuleList
@@ -14,6 +13,7 @@ from mmrefseg.structures import (ImageFeatures, LanguageFeatures,
                                  PredictOptions)
 from ..data_preprocessor import group_by_shape, share_images
 from ..language_channels import with_language_channels
+from ..necks.run_neck import run_neck
 from ..packaged_parts import complete_from_packages
 from .finite_loss import FiniteLossGuard
 from .results import write_attention, write_results
@@ -158,10 +158,7 @@ class ReferringEncoderDecoder(EncoderDecoder):
                          features: MultimodalFeatures) -> MultimodalFeatures:
         if not self.with_neck:
             return features
-        decoded = self.neck(features)
-        if isinstance(decoded, MultimodalFeatures):
-            return decoded
-        return replace(features, maps=tuple(decoded))
+        return run_neck(self.neck, features)
 
     def extract_feat(self,
                      inputs: Tensor,
@@ -176,7 +173,7 @@ class ReferringEncoderDecoder(EncoderDecoder):
             pairs (Pairs, optional): ``B`` pairs of them. None means one to
                 one.
             keep_visual (bool): Keep the maps before fusion.
-            keep_attention (bool): Keep the word attention of the fusions.
+            keep_attention (bool): Keep the attention of the fusions.
 
         Returns:
             MultimodalFeatures: ``B`` rows, as the head takes them.
@@ -327,8 +324,10 @@ class ReferringEncoderDecoder(EncoderDecoder):
             (``2 x H x W``, or ``1 x H x W`` of a head with one channel), on
             request ``mask_prior`` (``1 x H x W``, in 0..1) and
             ``word_attention`` (``T x H x W``, in 0..1; the words stand in the
-            metainfo as ``tokens``). A head that predicts existence adds to
-            the metainfo ``existence_score`` (float, 0..1) and
+            metainfo as ``tokens``) or, of a fusion that hears the whole
+            sentence, ``sentence_attention`` (``1 x H x W``, in 0..1) and the
+            metainfo ``channel_attention``. A head that predicts existence adds
+            to the metainfo ``existence_score`` (float, 0..1) and
             ``pred_no_target`` (bool); where that is true the mask is empty,
             while ``seg_logits`` stay as they are. A head that predicts boxes
             adds ``pred_box``, x0, y0, x1, y1 in pixels.
@@ -365,4 +364,6 @@ def _unfused(image: ImageFeatures,
     return MultimodalFeatures(
         maps=image.maps,
         language=language,
-        visual=image.maps if keep_visual else None)
+        visual=image.maps if keep_visual else None,
+        # No fusion has any yet, but a neck that uses words hears the wish.
+        attention=(None, ) * len(image.maps) if keep_attention else None)

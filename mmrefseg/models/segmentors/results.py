@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmrefseg.structures import (MultimodalFeatures, Prediction,
-                                 PredictOptions, binarize,
+                                 PredictOptions, SentenceAttention, binarize,
                                  referent_probability)
 
 
@@ -83,8 +83,11 @@ def write_attention(features: MultimodalFeatures,
                     data_samples: Sequence[SegDataSample],
                     options: PredictOptions, input_size: Sequence[int],
                     tokenize: Callable[[str], list[str]]) -> None:
-    """Write the word attention of one stage into data samples, where the
-    fusion of that stage gives one.
+    """Write the attention of one stage into data samples, where the fusion of
+    that stage gives one: ``word_attention`` with the ``tokens``, or, of a
+    fusion that hears the whole sentence, ``sentence_attention`` (``1 x H x
+    W``, in 0..1) and, in the metainfo, ``channel_attention`` (list[float] of
+    ``C`` values in 0..1), whichever of the two it has.
 
     Args:
         features (MultimodalFeatures): Of ``B`` pairs, as the head takes them.
@@ -97,6 +100,9 @@ def write_attention(features: MultimodalFeatures,
     if not stages:
         return
     attention = stages[max(options.attention_stage, -len(stages))]
+    if isinstance(attention, SentenceAttention):
+        _write_sentence_attention(attention, data_samples, options, input_size)
+        return
     if attention is None:
         return
     for maps, sample in zip(attention, data_samples):
@@ -105,3 +111,17 @@ def write_attention(features: MultimodalFeatures,
                        _output_size(sample, options, input_size), False)
         sample.set_data(dict(word_attention=PixelData(data=maps)))
         sample.set_metainfo(dict(tokens=tokens))
+
+
+def _write_sentence_attention(attention: SentenceAttention,
+                              data_samples: Sequence[SegDataSample],
+                              options: PredictOptions,
+                              input_size: Sequence[int]) -> None:
+    for i, sample in enumerate(data_samples):
+        if attention.pixels is not None:
+            maps = _resize(attention.pixels[i, None],
+                           _output_size(sample, options, input_size), False)
+            sample.set_data(dict(sentence_attention=PixelData(data=maps)))
+        if attention.channels is not None:
+            weights = attention.channels[i].float().tolist()
+            sample.set_metainfo(dict(channel_attention=weights))

@@ -1,0 +1,30 @@
+# Late: a narrow ResNet-18 of stride 8, the nano recipe and losses.
+_base_ = '../mpg_lqgnet/mpg-lqgnet_nano_1xb32-1250it_synthetic-128x128.py'
+losses = _base_.model.decode_head.loss_decode
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LateFusionBackbone',
+        backbone=dict(
+            type='ResNetV1c',
+            depth=18,
+            stem_channels=24,
+            base_channels=24,
+            strides=(1, 2, 1, 1),
+            dilations=(1, 1, 2, 4),
+            out_indices=(1, 2, 3)),
+        in_channels=[48, 96, 192],
+        fusion=dict(type='LDA'),
+        query_stages=()),
+    neck=dict(
+        _delete_=True,
+        type='ASPPNeck',
+        in_channels=[48, 96, 192],
+        dilations=[(1, 2, 4, 6)] * 3,  # rates that fit maps of 16
+        channels=64),
+    decode_head=dict(
+        _delete_=True,
+        type='CoordMaskHead',
+        in_channels=3 * 64,
+        channels=64,
+        loss_decode=losses))

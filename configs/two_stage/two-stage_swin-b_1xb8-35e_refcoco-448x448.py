@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/two-stage_swin-b.py',
+    '../_base_/datasets/refcoco.py',
+    '../_base_/schedules/schedule_35e.py', '../_base_/default_runtime.py'
+]
