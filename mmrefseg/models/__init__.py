@@ -6,17 +6,19 @@ from .data_preprocessor import RefSegDataPreProcessor
 from .decode_heads import CoordMaskHead, ExistencePredictor, LQPGHead
 from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
                          SAM3Segmentor)
-from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
-from .language_encoders import BertLanguageEncoder, HFTextEncoder
-from .necks import ReferringPixelDecoder
+from .fusion import BSAM, CAFG, CMSA, PWAM, LanguageGate, TileConcat
+from .language_encoders import (BertLanguageEncoder, HFTextEncoder,
+                                WordEmbeddingEncoder)
+from .necks import GatedMultiLevelFusion, ReferringPixelDecoder
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
-    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor', 'CoordMaskHead',
-    'EarlyFusionBackbone', 'EfficientNetLite', 'ExistencePredictor',
-    'FoundationSegmentor', 'GroundedSAM', 'HFBackbone', 'HFTextEncoder',
-    'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
+    'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor', 'CMSA',
+    'CoordMaskHead', 'EarlyFusionBackbone', 'EfficientNetLite',
+    'ExistencePredictor', 'FoundationSegmentor', 'GatedMultiLevelFusion',
+    'GroundedSAM', 'HFBackbone', 'HFTextEncoder', 'LQPGHead',
+    'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'SAM3Segmentor',
-    'TileConcat'
+    'TileConcat', 'WordEmbeddingEncoder'
 ]

@@ -2,11 +2,12 @@
 from .bsam import BSAM
 from .build import build_fusions, build_gates
 from .cafg import CAFG
+from .cmsa import CMSA
 from .language_gate import LanguageGate
 from .pwam import PWAM
 from .tile_concat import TileConcat
 
 __all__ = [
-    'BSAM', 'CAFG', 'LanguageGate', 'PWAM', 'TileConcat', 'build_fusions',
-    'build_gates'
+    'BSAM', 'CAFG', 'CMSA', 'LanguageGate', 'PWAM', 'TileConcat',
+    'build_fusions', 'build_gates'
 ]
