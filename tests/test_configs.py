@@ -35,7 +35,7 @@ READY = [
 ]
 CONFIGS = [name for name in CONFIGS if name not in READY]
 # Batch of each method's recipe for real data, over all GPUs.
-PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32)
+PAPER_BATCH = dict(mpg_lqgnet=8, lavt=32, cmsa=8)
 # How much of the method's name, GPUs and batch, then what differs, the data.
 NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*_[a-z0-9-]+_(\d+)xb(\d+)'
                   r'(-[a-z0-9]+)+_[a-z0-9-]+-(\d+)x(\d+)\.py')
@@ -94,7 +94,8 @@ def test_full_size_without_memory(name, bert_sized_vocab, monkeypatch):
     _skip_what_transformers_lacks(cfg)
     is_hf = cfg.model.language_encoder.type == 'HFTextEncoder'
     vocab = 'tokenizer' if is_hf else 'vocab'
-    if cfg.model.language_encoder.get(vocab) is None:
+    if cfg.model.language_encoder.get(
+            vocab) is None or is_own_vocabulary(cfg.model.language_encoder):
         cfg.model.language_encoder[vocab] = bert_sized_vocab
     if cfg.model.language_encoder.get('pretrained', '').startswith(
             ('data/', 'package:')):
@@ -117,7 +118,13 @@ def test_full_size_without_memory(name, bert_sized_vocab, monkeypatch):
         logits = model.decode_head(features)
     stride = min(image.shape[2] // x.shape[2] for x in features)
     assert tuple(logits.shape) == (2, 2, height // stride, width // stride)
-    assert stride == (8 if 'EfficientNetLite' in str(cfg.model) else 4)
+    fine = not re.search('EfficientNetLite|CMSA', str(cfg.model))
+    assert stride == (4 if fine else 8)
+
+
+def is_own_vocabulary(encoder):
+    """Whether the words are in a file that one makes of one's data."""
+    return str(encoder.get('vocab')).startswith('data/')
 
 
 # ----------------------------------------------------------------- in small
@@ -137,9 +144,12 @@ SMALL = dict(
             num_attention_heads=2,
             intermediate_size=32,
             max_position_embeddings=32)),
+    WordEmbeddingEncoder=dict(vocab='synthetic', channels=16),
     HFTextEncoder=dict(pretrained=None, tokenizer='synthetic'),
     EarlyFusionBackbone=dict(query_channels=WIDTH),
     LateFusionBackbone=dict(query_channels=WIDTH, in_channels=STAGES),
+    ResNet=dict(depth=18, base_channels=STAGES[0], init_cfg=None),
+    CMSA=dict(dim=8, out_channels=WIDTH),
     HFBackbone=dict(pretrained=None, pyramid_channels=STAGES[-1]),
     EfficientNetLite=dict(
         arch='lite0',
@@ -164,6 +174,7 @@ SMALL = dict(
         init_cfg=None),
     ReferringPixelDecoder=dict(
         in_channels=STAGES, channels=16, out_channels=WIDTH),
+    GatedMultiLevelFusion=dict(channels=WIDTH),
     LQPGHead=dict(in_channels=WIDTH, channels=16, ffn_channels=32),
     CoordMaskHead=dict(in_channels=WIDTH, channels=16),
 )
@@ -259,6 +270,7 @@ def shrink(cfg, data_root, work_dir):
         cfg.model.backbone.cache = False
         cfg.model.backbone.in_channels = [40, 112, 320, 16]
         cfg.model.neck.in_channels = [42, 114, 322, 18]
+    _shrink_fusions(cfg.model.backbone)
     side = 96 if cfg.model.backbone.get('window_size') == 12 else 64
     inner = _arch(cfg.model.backbone.get('backbone', {}))
     if inner.get('model_type') in ('dinov2', 'dinov3_vit'):
@@ -276,6 +288,20 @@ def shrink(cfg, data_root, work_dir):
         cfg.train_cfg.update(max_iters=1, val_interval=1)
     cfg.default_hooks.logger.interval = 1
     cfg.work_dir = str(work_dir)
+
+
+def _shrink_fusions(backbone):
+    """Of a list, one for each map; it may leave out the finer maps."""
+    if not isinstance(backbone.fusion, list):
+        return
+    for fusion in filter(None, backbone.fusion):
+        fusion.update(SMALL.get(fusion.type, {}))
+        fusion.update({
+            key: 8
+            for key in ('lateral_channels', 'reduce_to') if key in fusion
+        })
+    if 'in_channels' in backbone:
+        backbone.in_channels = STAGES[-len(backbone.fusion):]
 
 
 def _use_tiny_set(part, loader, data_root):

@@ -83,7 +83,7 @@ class GatedMultiLevelFusion(BaseModule):
             ValueError: There are not three maps of one shape.
         """
         maps = tuple(features)
-        shapes = [tuple(x.shape[1:]) for x in maps]
+        shapes = [tuple(map(int, x.shape[1:])) for x in maps]
         if len(maps) != _LEVELS or len(set(shapes)) > 1:
             raise ValueError(
                 'GatedMultiLevelFusion takes three maps of one shape and got '
