@@ -148,7 +148,12 @@ SMALL = dict(
     HFTextEncoder=dict(pretrained=None, tokenizer='synthetic'),
     EarlyFusionBackbone=dict(query_channels=WIDTH),
     LateFusionBackbone=dict(query_channels=WIDTH, in_channels=STAGES),
-    ResNet=dict(depth=18, base_channels=STAGES[0], init_cfg=None),
+    ResNet=dict(
+        depth=18,
+        base_channels=STAGES[0],
+        init_cfg=None,
+        # Else all but the last norm of a block waits for the second step.
+        zero_init_residual=False),
     CMSA=dict(dim=8, out_channels=WIDTH),
     HFBackbone=dict(pretrained=None, pyramid_channels=STAGES[-1]),
     EfficientNetLite=dict(
@@ -321,6 +326,10 @@ def _use_tiny_set(part, loader, data_root):
         loader.dataset.split = ('train' if part == 'train' else 'val', )
 
 
+# Of CMSA: where the ReLU of the keys does not switch, the softmax cancels it.
+MAY_STAND_STILL = ('.key.bias', )
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_one_step_in_small(name, tmp_path, tiny_refer_root):
     """Data, model, loss, optimizer, schedule, hooks, metric: all as the
@@ -342,6 +351,7 @@ def test_one_step_in_small(name, tmp_path, tiny_refer_root):
     still = [
         k for k, p in runner.model.named_parameters()
         if p.requires_grad and torch.equal(p, before[k])
+        and not k.endswith(MAY_STAND_STILL)
     ]
     assert before and not still
     losses = runner.message_hub.get_scalar('train/loss').current()

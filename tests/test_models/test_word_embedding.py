@@ -181,15 +181,15 @@ def test_the_command(tmp_path, tiny_refer_root, capsys):
 train_dataloader = dict(dataset=dict(
     type='RefCOCODataset', data_root={str(tiny_refer_root)!r},
     ann_file='instances.json', data_prefix=dict(img_path='images/'),
-    split_by='unc', split_file='refs(unc).p', split='train', pipeline=[]))
+    split_by=None, split_file='refs(unc).p', split='train', pipeline=[]))
 """)
     out = tmp_path / 'words.txt'
     main([str(config), str(out)])
     lines = out.read_text().splitlines()
     # of the training sentences alone, and the most frequent first
-    assert lines[:6] == ['<pad>', '<go>', '<eos>', '<unk>', 'left', 'thing']
-    assert set(lines[6:]) == set(
-        'the big red one lower right corner top box a'.split())
+    assert lines[4:7] == ['left', 'box', 'thing']
+    assert set(lines[7:]) == set(
+        'the big red one lower right corner top a'.split())
     said = capsys.readouterr().out
     assert '16 lines, 12 of 12 words of 6 sentences' in said
     assert '100.00%' in said
