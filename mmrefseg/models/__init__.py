@@ -7,19 +7,22 @@ from .decode_heads import (CoordMaskHead, ExistencePredictor, GlobalAlignment,
                            LQPGHead, TokenExistencePredictor)
 from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
                          SAM3Segmentor)
-from .fusion import BSAM, CAFG, LDA, PWAM, VLTF, WGFM, LanguageGate, TileConcat
-from .language_encoders import BertLanguageEncoder, HFTextEncoder
-from .necks import ASPPNeck, MultiLevelInteraction, ReferringPixelDecoder
+from .fusion import (BSAM, CAFG, CMSA, LDA, PWAM, VLTF, WGFM, LanguageGate,
+                     TileConcat)
+from .language_encoders import (BertLanguageEncoder, HFTextEncoder,
+                                WordEmbeddingEncoder)
+from .necks import (ASPPNeck, GatedMultiLevelFusion, MultiLevelInteraction,
+                    ReferringPixelDecoder)
 from .segmentors import ReferringEncoderDecoder
 
 __all__ = [
     'ASPPNeck', 'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor',
-    'CoordMaskHead', 'EarlyFusionBackbone', 'EfficientNetLite',
-    'ExistencePredictor', 'FoundationSegmentor', 'GlobalAlignment',
-    'GroundedSAM', 'HFBackbone', 'HFTextEncoder', 'LDA', 'LQPGHead',
-    'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
+    'CMSA', 'CoordMaskHead', 'EarlyFusionBackbone', 'EfficientNetLite',
+    'ExistencePredictor', 'FoundationSegmentor', 'GatedMultiLevelFusion',
+    'GlobalAlignment', 'GroundedSAM', 'HFBackbone', 'HFTextEncoder', 'LDA',
+    'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
     'LateFusionBackbone', 'MultiLevelInteraction', 'PWAM',
     'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
     'ReferringPixelDecoder', 'SAM3Segmentor', 'TileConcat',
-    'TokenExistencePredictor', 'VLTF', 'WGFM'
+    'TokenExistencePredictor', 'VLTF', 'WGFM', 'WordEmbeddingEncoder'
 ]

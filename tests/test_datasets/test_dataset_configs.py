@@ -3,6 +3,7 @@
 that ``data/README.md`` shows."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +58,15 @@ def _make_tree(name, write, parts):
     (root / 'images').rename(images)
 
 
+AT_320 = ('refcoco', 'refcoco_plus', 'refcocog_google')  # of CMSA-Net
+
+
 def test_all_sets_have_a_config_of_both_sizes():
     assert set(CONFIGS) == {'jsonl_refs', *TREES, 'refcoco_480_pillow'} | {
         f'{x}_480'
         for x in TREES
-    }
+    } | {f'{x}_320'
+         for x in AT_320}
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -69,10 +74,10 @@ def test_config_reads_the_documented_tree(name, tmp_path, monkeypatch,
                                           write_refer_set, tiny_refer_parts):
     monkeypatch.chdir(tmp_path)
     _make_tree(
-        name.partition('_480')[0], write_refer_set, tiny_refer_parts)
+        re.sub('_(320|480).*', '', name), write_refer_set, tiny_refer_parts)
     init_default_scope('mmrefseg')
     cfg = Config.fromfile(FOLDER / f'{name}.py')
-    size = 480 if '_480' in name else 448
+    size = int(re.search(r'_(\d+)|$', name)[1] or 448)
     counts = []
     for part in ('train', 'val', 'test'):
         loader = cfg[f'{part}_dataloader']

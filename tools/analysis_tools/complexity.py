@@ -151,7 +151,8 @@ def _measure_language(encoder: dict) -> tuple[int, int | None]:
             built = MODELS.build(encoder)
     except FileNotFoundError:  # its files are on a hub out of reach
         arch = encoder.get('arch') or {}
-        return arch.get('hidden_size', _BERT_BASE_WIDTH), None
+        width = encoder.get('channels') or arch.get('hidden_size')
+        return width or _BERT_BASE_WIDTH, None
     return built.out_channels, sum(p.numel() for p in built.parameters())
 
 

@@ -70,9 +70,13 @@ def make_portable(config: Config) -> PortableConfig:
     changes: list[str] = []
     files: dict[str, Path] = {}
     encoder = settings['model'].get('language_encoder')
-    if (encoder and str(encoder.get('type')).endswith('BertLanguageEncoder')
-            and not (encoder.get('frozen') and _is_packaged(encoder))):
+    kind = str((encoder or {}).get('type'))
+    if kind.endswith('BertLanguageEncoder') and not (
+            encoder.get('frozen') and _is_packaged(encoder)):
         _write_out_encoder(encoder, files, changes)
+    elif kind.endswith('WordEmbeddingEncoder'):
+        _bring_vocabulary(encoder, find_vocabulary(encoder['vocab'], None),
+                          files)
     write_out_hf_parts(settings['model'], _HERE, files, changes)
     _forget_pretrained(settings['model'], changes)
     dataset = (settings.get('test_dataloader') or {}).get('dataset')
@@ -90,6 +94,15 @@ def _write_out_encoder(encoder: dict, files: dict[str, Path],
     arch = {**read_architecture(pretrained), **(encoder.get('arch') or {})}
     arch.pop('vocab_size', None)  # the vocabulary tells
     encoder['arch'] = arch
+    _bring_vocabulary(encoder, path, files)
+    if pretrained is not None:
+        changes.append(f'language_encoder: pretrained={pretrained!r} became '
+                       f'vocab={encoder["vocab"]!r} and its architecture')
+
+
+def _bring_vocabulary(encoder: dict, path: Path,
+                      files: dict[str, Path]) -> None:
+    """Name a vocabulary that is packaged or lies beside the config."""
     packaged = find_vocabulary(packaged_vocabularies()[0], None).parent
     if path.parent == packaged:
         encoder['vocab'] = path.stem
@@ -101,9 +114,6 @@ def _write_out_encoder(encoder: dict, files: dict[str, Path],
         for name in _VOCABULARY:
             if (path / name).is_file():
                 files[f'vocab/{name}'] = path / name
-    if pretrained is not None:
-        changes.append(f'language_encoder: pretrained={pretrained!r} became '
-                       f'vocab={encoder["vocab"]!r} and its architecture')
 
 
 def _containers(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
@@ -24,12 +24,15 @@ class CoordMaskHead(BaseDecodeHead):
 
     ``Y = conv1x1(conv3x3([F_D1 ; x, y]))`` with BN and ReLU after the 3x3
     CoordConv. ``kernel_size=1`` gives the literal form of MPG-LQGNet's text,
-    a single 1x1 convolution.
+    a single 1x1 convolution; ``kernel_size=1, with_coords=False,
+    logit_kernel_size=3`` CMSA-Net's ``Y = conv3x3(F_D1)``.
 
     Args:
         in_channels (int): Channels of the finest map.
         channels (int): Width after the 3x3 convolution. Defaults to 256.
         kernel_size (int): 3, or 1 for the literal form. Defaults to 3.
+        logit_kernel_size (int): Kernel of the last convolution, to the
+            logits; odd. Defaults to 1.
         with_coords (bool): Whether the head sees x and y in -1..1.
             Defaults to True.
         norm_cfg (dict): Norm after the 3x3 convolution. Defaults to BN.
@@ -66,9 +69,9 @@ class CoordMaskHead(BaseDecodeHead):
             weights of std 0.01 in the last convolution.
 
     Raises:
-        ValueError: ``kernel_size`` is neither 3 nor 1, ``loss_stride`` is
-            not positive, ``no_target_weight`` is negative, or
-            ``initial_share`` not between 0 and 1.
+        ValueError: ``kernel_size`` is neither 3 nor 1, ``logit_kernel_size``
+            not odd, ``loss_stride`` not positive, ``no_target_weight``
+            negative, or ``initial_share`` not between 0 and 1.
 
     Example:
         >>> import torch
@@ -90,6 +93,7 @@ class CoordMaskHead(BaseDecodeHead):
                  in_channels: int,
                  channels: int = 256,
                  kernel_size: int = 3,
+                 logit_kernel_size: int = 1,
                  with_coords: bool = True,
                  norm_cfg: dict = dict(type='BN'),
                  loss_decode: dict | Sequence[dict] = dict(
@@ -108,6 +112,9 @@ class CoordMaskHead(BaseDecodeHead):
         if kernel_size not in (1, 3):
             raise ValueError('The mask head knows kernel_size 3 and 1, '
                              f'not {kernel_size}.')
+        if logit_kernel_size % 2 != 1:
+            raise ValueError(f'logit_kernel_size={logit_kernel_size} must be '
+                             'odd, so that the logits lie on the pixels.')
         if loss_stride < 1:
             raise ValueError(f'loss_stride={loss_stride} must be at least 1.')
         if initial_share is not None and not 0 < initial_share < 1:
@@ -129,6 +136,12 @@ class CoordMaskHead(BaseDecodeHead):
             loss_decode=loss_decode,
             align_corners=align_corners,
             init_cfg=init_cfg)
+        if logit_kernel_size > 1:  # in place of mmseg's, of 1x1
+            self.conv_seg = nn.Conv2d(
+                self.channels,
+                self.out_channels,
+                logit_kernel_size,
+                padding=logit_kernel_size // 2)
         self.with_coords = with_coords
         self.coord_conv = None
         if kernel_size == 3:

@@ -2,6 +2,7 @@
 from .bsam import BSAM
 from .build import build_fusions, build_gates
 from .cafg import CAFG
+from .cmsa import CMSA
 from .language_gate import LanguageGate
 from .lda import LDA
 from .pwam import PWAM
@@ -10,6 +11,6 @@ from .vltf import VLTF
 from .wgfm import WGFM
 
 __all__ = [
-    'BSAM', 'CAFG', 'LDA', 'LanguageGate', 'PWAM', 'TileConcat', 'VLTF',
-    'WGFM', 'build_fusions', 'build_gates'
+    'BSAM', 'CAFG', 'CMSA', 'LDA', 'LanguageGate', 'PWAM', 'TileConcat',
+    'VLTF', 'WGFM', 'build_fusions', 'build_gates'
 ]

@@ -4,8 +4,11 @@ from .family_tokenizer import FamilyTokenizer
 from .hf_text import HFTextEncoder
 from .sentence_encoder import SentenceEncoder
 from .sentence_tokenizer import SentenceTokenizer
+from .word_embedding import WordEmbeddingEncoder
+from .word_tokenizer import WordTokenizer, split_words
 
 __all__ = [
     'BertLanguageEncoder', 'FamilyTokenizer', 'HFTextEncoder',
-    'SentenceEncoder', 'SentenceTokenizer'
+    'SentenceEncoder', 'SentenceTokenizer', 'WordEmbeddingEncoder',
+    'WordTokenizer', 'split_words'
 ]

@@ -62,3 +62,32 @@ def coordinates(height: int, width: int, dtype: torch.dtype,
     return torch.stack([
         x[None, :].expand(height, width), y[:, None].expand(height, width)
     ])[None].to(dtype)
+
+
+@cached_tensor
+def cell_coordinates(height: int, width: int, dtype: torch.dtype,
+                     device: torch.device) -> Tensor:
+    """Where each cell of a map lies, from edge to edge of the map, in the
+    eight numbers of CMSA-Net.
+
+    Args:
+        height (int): Height of the map.
+        width (int): Width of the map.
+        dtype (torch.dtype): Type of the result.
+        device (torch.device): Device of the result.
+
+    Returns:
+        Tensor: ``(height * width) x 8``: left, upper, right and lower edge of
+        the cell and x and y of its centre, in -1..1, then 1 / width and
+        1 / height.
+    """
+
+    def edges(size: int) -> Tensor:
+        first = torch.arange(size, device=device).double() * 2 / size - 1
+        return torch.stack([first, first + 2 / size, first + 1 / size])
+
+    x = edges(width)[:, None, :].expand(3, height, width)
+    y = edges(height)[:, :, None].expand(3, height, width)
+    shares = [torch.full_like(x[0], 1 / size) for size in (width, height)]
+    cells = torch.stack([x[0], y[0], x[1], y[1], x[2], y[2], *shares], dim=2)
+    return cells.flatten(0, 1).to(dtype)

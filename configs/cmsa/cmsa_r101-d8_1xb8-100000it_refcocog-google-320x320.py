@@ -1,0 +1,11 @@
+# RefCOCOg, Google's split, on which CMSA-Net was measured; with its own words.
+_base_ = [
+    '../_base_/models/cmsa_r101-d8.py',
+    '../_base_/datasets/refcocog_google_320.py',
+    '../_base_/schedules/schedule_100000it.py',
+    '../_base_/default_runtime.py'
+]
+model = dict(language_encoder=dict(vocab='data/coco/refcocog/words.txt'))
+log_processor = dict(by_epoch=False)
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval=10000, max_keep_ckpts=2))
