@@ -343,7 +343,7 @@ def _shrink_levels(model):
 
 def _shrink_fusions(backbone):
     """Of a list, one for each map; it may leave out the finer maps."""
-    if not isinstance(backbone.fusion, list):
+    if not isinstance(backbone.get('fusion'), list):
         return
     for fusion in filter(None, backbone.fusion):
         fusion.update(SMALL.get(fusion.type, {}))
