@@ -9,8 +9,7 @@ for the sentences.
 import json
 from pathlib import Path
 
-from mmrefseg.derived_refs import (KINDS, RefOptions, read_instances,
-                                   write_refs)
+from mmrefseg.derived_refs import KINDS, RefOptions, read_instances, write_refs
 from mmrefseg.derived_refs.lvis_file import is_lvis
 from .source import Source
 from .writer import Report, Skipped

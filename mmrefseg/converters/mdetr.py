@@ -75,9 +75,10 @@ def read_mdetr(source: Source,
             line['dataset_name'] = image['dataset_name']
         yield _with_mask(line, own, masks, where)
     if of_entry:
-        raise ValueError(f'{source}: {len(of_entry)} annotations are of images '
-                         f'that are not in "images", such as '
-                         f'{next(iter(of_entry))}: it is cut off or mixed up.')
+        raise ValueError(
+            f'{source}: {len(of_entry)} annotations are of images that are '
+            f'not in "images", such as {next(iter(of_entry))}: it is cut off '
+            'or mixed up.')
 
 
 def _with_mask(line: dict, own: list[dict], masks: dict | None,

@@ -140,8 +140,8 @@ def _sizes(path: Path) -> dict[Any, tuple[int, int]]:
     sizes = {}
     for number, row in enumerate(entries(read_json(path), None, path)):
         where = f'{path}: entry {number}'
-        size = as_length(row.get('height')), as_length(row.get('width'))
-        if None in size:
+        height, width = (as_length(row.get(x)) for x in ('height', 'width'))
+        if height is None or width is None:
             raise ValueError(f'{where} has no "height" and "width".')
-        sizes[id_key(id_of(row, 'image_id', where))] = size
+        sizes[id_key(id_of(row, 'image_id', where))] = height, width
     return sizes

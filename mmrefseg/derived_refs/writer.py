@@ -212,9 +212,9 @@ def write_refs(instances: Instances,
                          '(--images), or leave out the kind "colour".')
     if instances.federated and (options.no_target
                                 or 'no_target' in options.kinds):
-        raise ValueError('Of an image of LVIS only some categories were looked '
-                         'for, so nothing says that a thing is absent: leave '
-                         'out --no-target.')
+        raise ValueError('Of an image of LVIS only some categories were '
+                         'looked for, so nothing says that a thing is '
+                         'absent: leave out --no-target.')
     frequencies: Counter = Counter()
     for annotations in instances.annotations.values():
         frequencies.update({instances.names[x['category_id']]
