@@ -4,6 +4,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from mmrefseg.converters import FORMATS, convert_refs
 from mmrefseg.datasets import JSONLinesRefDataset
+from mmrefseg.derived_refs import RefOptions, read_instances, write_refs
 
 PIPELINE = [dict(type='LoadRefImage'), dict(type='LoadRefMask')]
 WITH_LINES = [x for x in FORMATS if x != 'lvis']
@@ -275,3 +277,17 @@ def test_lvis(tmp_path):
     assert not {'the bow', 'bow'} & (texts[4] | texts[5])
     assert report.skipped.total() == 1
     assert 'not marked wherever it is' in str(report)
+
+
+def test_words_for_many_categories_of_lvis(tmp_path):
+    """A goat is an animal as well, which the words for COCO's categories do
+    not know."""
+    instances = read_instances(dump(tmp_path / 'a.json', lvis_content()))
+    options = RefOptions(per_object=60)
+    said = []
+    for federated in (True, False):
+        write_refs(
+            replace(instances, federated=federated), tmp_path / 'x', options)
+        said.append((tmp_path / 'x').read_text())
+    for word in ('animal', 'pet', 'canine'):
+        assert word not in said[0] and word in said[1]
