@@ -145,7 +145,7 @@ SMALL = dict(
             num_hidden_layers=2,
             num_attention_heads=2,
             intermediate_size=32,
-            max_position_embeddings=32)),
+            max_position_embeddings=64)),
     WordEmbeddingEncoder=dict(vocab='synthetic', channels=16),
     HFTextEncoder=dict(pretrained=None, tokenizer='synthetic'),
     EarlyFusionBackbone=dict(query_channels=WIDTH),

@@ -174,7 +174,7 @@ class JSONLinesRefDataset(BaseRefDataset):
                 yield number, line
 
     def _parse_line(self, line: bytes, where: str) -> dict:
-        record = _parse_line(line, where)
+        record = parse_line(line, where)
         for key in self.extra_fields:
             if not is_note(record.get(key)):
                 raise ValueError(f'{where}: "{key}" cannot be carried along: '
@@ -219,8 +219,19 @@ class JSONLinesRefDataset(BaseRefDataset):
         return fields
 
 
-def _parse_line(line: bytes, where: str) -> dict:
-    """The record of one line, checked."""
+def parse_line(line: bytes, where: str) -> dict:
+    """The record of one line, checked.
+
+    Args:
+        line (bytes): JSON.
+        where (str): File and line, which an error message begins with.
+
+    Returns:
+        dict: The record.
+
+    Raises:
+        ValueError: It is none that :class:`JSONLinesRefDataset` reads.
+    """
     try:
         record = json.loads(line)
     except ValueError as error:  # JSON or Unicode

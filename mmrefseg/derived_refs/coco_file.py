@@ -9,6 +9,7 @@ from typing import Any
 
 from ..datasets.field_checks import as_length, id_key, is_id, show, show_id
 from ..datasets.leak_list import image_key, images_to_exclude
+from .lvis_file import as_coco, is_lvis
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,24 @@ class Instances:
         annotations (dict): Lists of annotations by image id.
         names (dict): Category names by id.
         categories (list[dict]): As in the file.
+        federated (bool): Of each image only some categories were looked for,
+            as in LVIS; what is not annotated may be there.
+        left_out (int): Annotations of LVIS that are not read, because their
+            category is not marked wherever it is in their image.
     """
     images: list[dict]
     annotations: dict[Any, list[dict]]
     names: dict[Any, str]
     categories: list[dict]
+    federated: bool = False
+    left_out: int = 0
 
 
 def read_instances(path: str | Path,
                    ids: Iterable[Any] | None = None,
                    leave_out: Sequence[str] = ()) -> Instances:
-    """Read a file such as ``instances_train2017.json``.
+    """Read a file such as ``instances_train2017.json`` or, brought into its
+    layout by :func:`~mmrefseg.derived_refs.lvis_file.as_coco`, one of LVIS.
 
     Args:
         path (str | Path): The file.
@@ -63,6 +71,9 @@ def read_instances(path: str | Path,
             raise ValueError(
                 f'{path} is not an instances file in COCO\'s layout: it has '
                 f'no list "{key}".')
+    federated, left_out = is_lvis(content), 0
+    if federated:
+        content, left_out = as_coco(content)
     names = _names(content['categories'], path)
     images = _images(content['images'], path)
     of_image: dict[Any, list[dict]] = {x['id']: [] for x in images}
@@ -78,7 +89,8 @@ def read_instances(path: str | Path,
     if leave_out:
         excluded = images_to_exclude(leave_out)
         images = [x for x in images if image_key(x['id']) not in excluded]
-    return Instances(images, of_image, names, content['categories'])
+    return Instances(images, of_image, names, content['categories'], federated,
+                     left_out)
 
 
 def read_ids(path: str | Path) -> list[str]:

@@ -48,18 +48,20 @@ class Words:
 
     Args:
         layout (Layout): The photo.
+        names_only (bool): Call each category by its name alone. Defaults to
+            False.
 
     Attributes:
         groups (dict): For each group of things that some noun means, the
             nouns by the category of the thing they are used for.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, names_only: bool = False) -> None:
         self.layout = layout
         self.groups: dict[Group, dict[str, list[Noun]]] = {}
         self._members: dict[frozenset[str], Group] = {}
         for category in dict.fromkeys(layout.category):
-            for noun in nouns_of(category):
+            for noun in nouns_of(category)[:1 if names_only else None]:
                 group = self.members(noun.extension)
                 if noun.open and not (len(group) == 1 and
                                       layout.area[group[0]] >= _OPEN_AREA):
@@ -97,6 +99,9 @@ class FactFinder:
     Args:
         layout (Layout): The photo.
         colours (ColourShares, optional): Of its things, for kind 'colour'.
+        names_only (bool): Without synonyms and words for several categories,
+            where the file has many more categories than COCO: its goat is an
+            "animal" too. Defaults to False.
 
     Example:
         >>> from mmrefseg.derived_refs import FactFinder, make_layout
@@ -113,9 +118,10 @@ class FactFinder:
 
     def __init__(self,
                  layout: Layout,
-                 colours: ColourShares | None = None) -> None:
+                 colours: ColourShares | None = None,
+                 names_only: bool = False) -> None:
         self.layout = layout
-        self.words = Words(layout)
+        self.words = Words(layout, names_only)
         self.relations = Relations(layout)
         self.colours = colours
         self.contacts = Contacts(layout)

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 
+from mmrefseg.fileio.atomic import open_atomically
 from mmrefseg.fileio.masks import unite
 from mmrefseg.fileio.messages import name_some
 from .absent import AbsentFinder
@@ -95,8 +96,8 @@ def derive_refs(layout: Layout,
                 options: RefOptions,
                 *,
                 colours: ColourShares | None = None,
-                frequencies: Mapping[str, float] | None = None
-                ) -> list[DerivedRef]:
+                frequencies: Mapping[str, float] | None = None,
+                names_only: bool = False) -> list[DerivedRef]:
     """The sentences about one photo.
 
     Args:
@@ -105,6 +106,8 @@ def derive_refs(layout: Layout,
         colours (ColourShares, optional): For kind 'colour'.
         frequencies (Mapping, optional): For no-target sentences: how often
             to name each category where it is absent.
+        names_only (bool): Call each category by its name alone. Defaults to
+            False.
 
     Returns:
         list[DerivedRef]: Sentences of each object in turn, then those about
@@ -112,7 +115,7 @@ def derive_refs(layout: Layout,
         and the seed alone.
     """
     rng = Random(f'{options.seed}:{layout.image_id}')
-    finder = FactFinder(layout, colours)
+    finder = FactFinder(layout, colours, names_only)
     facts = finder.find(options.kinds)
     refs: list[DerivedRef] = []
     for i in range(len(layout)):
@@ -201,12 +204,17 @@ def write_refs(instances: Instances,
 
     Raises:
         FileNotFoundError: A photo is missing.
-        ValueError: Kind 'colour' without images, or an annotation that
-            cannot be drawn.
+        ValueError: Kind 'colour' without images, no-target sentences about
+            a federated set, or an annotation that cannot be drawn.
     """
     if 'colour' in options.kinds and images is None:
         raise ValueError('Colours are seen in the photos: give their folder '
                          '(--images), or leave out the kind "colour".')
+    if instances.federated and (options.no_target
+                                or 'no_target' in options.kinds):
+        raise ValueError('Of an image of LVIS only some categories were '
+                         'looked for, so nothing says that a thing is '
+                         'absent: leave out --no-target.')
     frequencies: Counter = Counter()
     for annotations in instances.annotations.values():
         frequencies.update({instances.names[x['category_id']]
@@ -215,10 +223,7 @@ def write_refs(instances: Instances,
     weights = {x: n**0.7 for x, n in sorted(frequencies.items())}
     counts: Counter = Counter()
     sent_id = 0
-    out_file = Path(out_file)
-    out_file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out_file.with_name(out_file.name + '.tmp')
-    with temporary.open('w', encoding='utf-8') as file:
+    with open_atomically(out_file) as file:
         for image in instances.images:
             layout = make_layout(
                 image,
@@ -230,12 +235,16 @@ def write_refs(instances: Instances,
             if 'colour' in options.kinds:
                 colours = _read_colours(layout, image, Path(str(images)))
             refs = derive_refs(
-                layout, options, colours=colours, frequencies=weights)
+                layout,
+                options,
+                colours=colours,
+                frequencies=weights,
+                names_only=instances.federated)
             for line, kind in _lines(layout, image, refs, split):
                 sent_id += 1
-                file.write(line.replace('"@"', str(sent_id), 1) + '\n')
+                line = line.replace('"@"', str(sent_id), 1) + '\n'
+                file.write(line.encode())
                 counts[kind] += 1
-    temporary.replace(out_file)
     return counts
 
 

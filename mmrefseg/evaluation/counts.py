@@ -16,6 +16,8 @@ class Counts(NamedTuple):
         no_target (bool): The sentence has no target in the image.
         pred_no_target (bool): No target is predicted.
         ref (Any): Identifies the ref, where a rule groups sentences by it.
+        pointed (bool, optional): The most probable pixel is in the true mask;
+            None where that is not asked.
     """
 
     intersection: int
@@ -24,6 +26,7 @@ class Counts(NamedTuple):
     no_target: bool = False
     pred_no_target: bool = False
     ref: Any = None
+    pointed: bool | None = None
 
     @property
     def predicted(self) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .conventions import Convention
 from .counts import Counts
+from .pointing import pointing_score
 from .scores import iou, mean, score
 
 
@@ -32,6 +33,7 @@ def score_sentences(items: Sequence[Counts],
         out.update(
             score([x.scored_areas for x in scored], convention.thresholds,
                   convention.precision_compare, convention.empty_iou))
+    out.update(pointing_score(items))
     for rule in convention.no_target:
         out.update(RULES[rule](items))
     return out

@@ -11,6 +11,7 @@ from mmrefseg.registry import METRICS
 from .breakdowns import Breakdown
 from .conventions import resolve_convention
 from .counts import Counts
+from .pointing import points_at_target
 from .report import (CSV_COUNTS, csv_counts, format_table, score_split,
                      write_csv)
 from .sample_masks import (check_sizes, count_sample, label_map,
@@ -31,6 +32,9 @@ class ReferringIoUMetric(BaseMetric):
     - ``mIoU``: mean of I / U;
     - ``P0.5`` ... (shown as P@0.5): share of sentences with I / U at or above
       the threshold;
+    - with ``pointing`` also ``pointing``: share of the sentences with a
+      target whose most probable pixel is in the true mask (see
+      :func:`~mmrefseg.evaluation.pointing.points_at_target`);
     - with ``no_target='rela'`` also ``gIoU``, ``cIoU``, ``N-acc``, ``T-acc``
       (see :func:`~mmrefseg.evaluation.no_target_scores.rela_scores`);
     - with ``no_target='rris'`` also ``mRR``, ``rIoU``, ``mIoU_ref`` (see
@@ -81,6 +85,8 @@ class ReferringIoUMetric(BaseMetric):
         size_bins (sequence[int]): The least share, in percent, of each bin of
             'size'. Defaults to (0, 1, 5, 20), that is below 1, 1 to 5, 5 to
             20 (each without its upper end), 20 and more.
+        pointing (bool): Also whether the most probable pixel is on the
+            target, which needs ``seg_logits``. Defaults to False.
         output_file (str, optional): A CSV file with a line per sentence, in
             the order of the dataset. Defaults to None.
         collect_device (str): 'cpu' or 'gpu', where results of several
@@ -126,6 +132,7 @@ class ReferringIoUMetric(BaseMetric):
                  breakdown: Sequence[str] = (),
                  length_bins: Sequence[int] = (1, 3, 6),
                  size_bins: Sequence[int] = (0, 1, 5, 20),
+                 pointing: bool = False,
                  output_file: str | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
@@ -145,6 +152,7 @@ class ReferringIoUMetric(BaseMetric):
             thresholds=thresholds,
             no_target=no_target)
         self.breakdown = Breakdown(breakdown, length_bins, size_bins)
+        self.pointing = pointing
         self.output_file = output_file
         self._size: int | None = None
 
@@ -155,7 +163,8 @@ class ReferringIoUMetric(BaseMetric):
             data_batch (Any): Unused.
             data_samples (sequence[dict]): Samples with
                 ``pred_sem_seg`` and ``gt_sem_seg`` (1xHxW, integers; 1 on the
-                target) and the fields of the metainfo.
+                target), ``seg_logits`` where probabilities are asked for, and
+                the fields of the metainfo.
 
         Raises:
             KeyError: If a sample has no true mask or no prediction, or lacks
@@ -168,6 +177,9 @@ class ReferringIoUMetric(BaseMetric):
             true = label_map(sample, 'gt_sem_seg').to(predicted.device) == 1
             check_sizes(sample, predicted, true, self.convention)
             counts = count_sample(sample, predicted, true, self.convention)
+            if self.pointing:
+                counts = counts._replace(
+                    pointed=points_at_target(sample, true))
             if 'length' in self.breakdown.fields:
                 require_meta(sample, 'text')
             parts = self.breakdown.labels(sample, counts.truth,
@@ -225,7 +237,8 @@ class ReferringIoUMetric(BaseMetric):
         if self.output_file is not None:
             write_csv(
                 self.output_file,
-                (*_CSV_IDS, *self.breakdown.fields, *CSV_COUNTS),
+                (*_CSV_IDS, *self.breakdown.fields, *CSV_COUNTS,
+                 *(('pointed', ) if self.pointing else ())),
                 [(*row, *part, *csv_counts(item, self.convention))
                  for item, part, row in zip(items, parts, ids)])
             print_log(

@@ -123,6 +123,8 @@ def format_table(rows: Sequence[Row], convention: Convention) -> str:
     notes = [f'percent; masks compared at the {size[convention.eval_size]}']
     if convention.thresholds:
         notes.append(f'P@X: IoU {convention.precision_compare} X')
+    if 'pointing' in keys:
+        notes.append('pointing: most probable pixel on the target')
     if convention.no_target:
         notes.append('oIoU, mIoU and P@X: of sentences with a target')
     return f'{table}\n({"; ".join(notes)})'
@@ -135,17 +137,19 @@ CSV_COUNTS = ('intersection', 'union', 'rela_union', 'iou', 'true_area',
 
 
 def csv_counts(item: Counts, convention: Convention) -> list[Any]:
-    """The cells of :data:`CSV_COUNTS` of a sentence."""
+    """The cells of :data:`CSV_COUNTS` of a sentence, and whether it was
+    pointed at, where that was asked."""
     inter, union = item.scored_areas
     value = iou(inter, union, convention.empty_iou)
     if item.no_target and 'rela' in convention.no_target:
         value = float(item.pred_no_target)
-    return [
+    cells = [
         inter, union,
         rela_areas(item)[1], f'{value:.6f}', item.truth,
         int(item.no_target),
         int(item.pred_no_target)
     ]
+    return cells if item.pointed is None else [*cells, int(item.pointed)]
 
 
 def write_csv(path: str, header: Sequence[str],

@@ -4,7 +4,9 @@
 import contextlib
 import os
 import os.path as osp
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -45,8 +47,51 @@ def write_atomically(path: str | Path, data: bytes) -> None:
             f'{path} ({len(data)} bytes) could not be written: '
             f'{error.strerror}. What was there before is as it was; make '
             'room, or choose another folder, and resume') from error
+    _sync_folder(folder)
+
+
+@contextlib.contextmanager
+def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
+    """Write a file piece by piece, so that it is there whole or not at all.
+
+    As :func:`write_atomically`, for what is too large to be held at once.
+    Where the ``with`` block raises, the old file stays as it was.
+
+    Args:
+        path (str | Path): File to write; its folder is made if need be.
+
+    Yields:
+        BinaryIO: Where to write.
+
+    Example:
+        >>> import os, tempfile
+        >>> from mmrefseg.fileio.atomic import open_atomically
+        >>> path = os.path.join(tempfile.mkdtemp(), 'lines.txt')
+        >>> with open_atomically(path) as file:
+        ...     print(file.write(b'one line'), os.path.exists(path))
+        8 False
+        >>> os.path.exists(path)
+        True
+    """
+    path = osp.abspath(path)
+    temporary = path + TEMPORARY_SUFFIX
+    os.makedirs(osp.dirname(path), exist_ok=True)
+    try:
+        with open(temporary, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
+    _sync_folder(osp.dirname(path))
+
+
+def _sync_folder(folder: str) -> None:
+    """Let a new name itself reach the disk, before old files may go."""
     if os.name == 'posix':
-        # the new name itself has to reach the disk before old files may go
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

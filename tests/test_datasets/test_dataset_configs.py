@@ -16,11 +16,13 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / '_base_' / 'datasets'
-# The others: test_general_dataset_configs.py, test_synthetic_writer.py.
+# The others: test_general_dataset_configs.py, test_synthetic_writer.py,
+# test_converters.
 CONFIGS = sorted(
     x.stem for x in FOLDER.glob('*.py')
     if not x.stem.startswith(('synthetic', 'grefcoco', 'rrefcoco',
-                              'refcoco_all', 'photo_refs')))
+                              'refcoco_all', 'photo_refs', 'ris_cq',
+                              'talk2car')))
 
 # folder, split_by, images, splits of the tiny set's refs as the set has them
 TREES = {

@@ -167,7 +167,7 @@ def test_results_are_small_whatever_the_image_size():
     metric = ReferringIoUMetric(breakdown=('kind', 'length'))
     big = np.ones((300, 300), int)
     metric.process(None, [make_sample(big, big, kind='location').to_dict()])
-    assert metric.results == [((90000, 90000, 90000, False, False, None),
+    assert metric.results == [((90000, 90000, 90000, False, False, None, None),
                                ('location', '1-2'), ())]
     assert all(type(value) is int for value in metric.results[0][0][:3])
 

@@ -1,11 +1,12 @@
 # Licensed under the Apache License, Version 2.0.
 """Checks data in the layout of REFER, gRefCOCO or R-RefCOCO: refs, sentences,
-images, masks, held against the published counts. Ends with 0 if all is well
-and with 1 if there are faults.
+images, masks, held against the published counts; and JSON lines. Ends with 0
+if all is well and with 1 if there are faults.
 
 Example:
     python tools/dataset_converters/check_dataset.py data/coco/refcoco
     python tools/dataset_converters/check_dataset.py data/coco --read-images
+    python tools/dataset_converters/check_dataset.py data/my_refs/val.jsonl
 """
 
 import argparse
@@ -14,18 +15,21 @@ import os.path as osp
 import sys
 
 from refer_checks.check_report import format_report
-from refer_checks.refer_check import check_folder
+from refer_checks.jsonl_check import check_lines
+from refer_checks.refer_check import RefsReport, check_folder
 
 from mmrefseg.datasets.refer_files import ALL_NAMES, list_refs_files
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Check data in the layout of REFER, gRefCOCO or R-RefCOCO')
+        description='Check data in the layout of REFER, gRefCOCO or '
+        'R-RefCOCO, or JSON lines')
     parser.add_argument(
         'roots',
         nargs='+',
-        help='folders with instances.json, or folders of such folders')
+        help='folders with instances.json, folders of such folders, or files '
+        'of JSON lines (.jsonl)')
     parser.add_argument(
         '--images',
         help='folder of the images (default: the first of the usual places)')
@@ -63,16 +67,23 @@ def find_folders(root: str) -> list[str]:
     return own + inner or [root]
 
 
+def _check(path: str, args: argparse.Namespace) -> list[RefsReport]:
+    if path.endswith('.jsonl'):
+        return check_lines(
+            path, images=args.images, read_images=args.read_images)
+    return check_folder(
+        path,
+        images=args.images,
+        split_by=args.split_by,
+        read_images=args.read_images,
+        sentence_field=args.sentence_field)
+
+
 def main(args: list[str] | None = None) -> int:
     args = parse_args(args)
     reports = [
         report for root in args.roots for folder in find_folders(root)
-        for report in check_folder(
-            folder,
-            images=args.images,
-            split_by=args.split_by,
-            read_images=args.read_images,
-            sentence_field=args.sentence_field)
+        for report in _check(folder, args)
     ]
     for report in reports:
         print(format_report(report, args.limit) + '\n')

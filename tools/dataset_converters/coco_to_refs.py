@@ -101,6 +101,9 @@ def main() -> None:
     print(f'{counts.total()} sentences about {len(instances.images)} photos '
           f'written to {args.out_file} in {time.perf_counter() - start:.1f} '
           f's: {listed}')
+    if instances.left_out:
+        print(f'{instances.left_out} annotations of LVIS were left out: their '
+              'category is not marked wherever it is in their image')
 
 
 if __name__ == '__main__':

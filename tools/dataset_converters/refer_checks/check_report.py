@@ -60,7 +60,7 @@ def _table(report: RefsReport) -> list[str]:
                                for x in known[split])
         lines.append('  ' + _COLUMNS.format(split, *count, faults[split],
                                             right).rstrip())
-    if not known:
+    if not known and '(' in osp.basename(report.path):
         folder, name = osp.split(report.path)
         lines.append('  ' + say_unknown(folder, split_by_of(name)))
     return lines

@@ -178,7 +178,7 @@ def _load_splits(report: RefsReport, kind: type[RefCOCODataset],
         if split in known:
             continue
         try:
-            with _quiet():
+            with quiet():
                 # read once, so not worth to be packed
                 kind(split=split, serialize_data=False, **kwargs)
         except Exception as error:  # a fault, whatever it is
@@ -191,7 +191,7 @@ def _load_splits(report: RefsReport, kind: type[RefCOCODataset],
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without warnings, which would stand amid the report."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

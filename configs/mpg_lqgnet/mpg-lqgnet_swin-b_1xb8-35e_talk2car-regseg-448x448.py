@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/mpg-lqgnet_swin-b.py',
+    '../_base_/datasets/talk2car_regseg.py',
+    '../_base_/schedules/schedule_35e.py', '../_base_/default_runtime.py'
+]
+model = dict(language_encoder=dict(max_tokens=64))
