@@ -246,7 +246,7 @@ def test_lavt_trains_all_but_its_exemptions(tiny_segmentor, tiny_lavt,
 @pytest.mark.parametrize('no_target', [[], [1, 2], [0, 1, 2, 3]])
 def test_refsegformer_trains_all_but_its_exemptions(
         no_target, tiny_segmentor, tiny_refsegformer, make_batch):
-    """Norms that start at 0, and hold back all before them, are random."""
+    # Random: as they start, products of small weights hide gradients.
     model = tiny_segmentor(**tiny_refsegformer)
     batch = make_batch([(64, 64)] * 4)
     for row in no_target:

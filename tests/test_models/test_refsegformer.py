@@ -175,8 +175,8 @@ def test_neither_padding_nor_the_batch_changes_anything(
     _close(padded[1], scores)
 
 
-def test_the_fusion_starts_at_zero(tiny_segmentor, tiny_refsegformer,
-                                   make_batch):
+def test_the_fusion_starts_near_zero(tiny_segmentor, tiny_refsegformer,
+                                     make_batch):
     """The first stage's map goes to the decoder as it is, the others' are
     what the fusion makes, and the next stage sees the sum."""
     model = tiny_segmentor(randomise=False, **tiny_refsegformer).eval()
@@ -184,15 +184,39 @@ def test_the_fusion_starts_at_zero(tiny_segmentor, tiny_refsegformer,
     language = model.language_encoder(TEXTS[:2])
     features = model.backbone(data['inputs'], language, keep_visual=True)
     assert torch.equal(features[0], features.visual[0])
-    assert all(not x.any() for x in features[1:])
+    assert all(0 < x.abs().max() < 1e-3 for x in features[1:])
     assert features.queries.shape == (2, 30, 16)
     with torch.no_grad():
+        model.backbone.fusions[1].out_norm.weight.fill_(0.)
         model.backbone.fusions[1].out_norm.bias.fill_(0.5)
     other = model.backbone(data['inputs'], language, keep_visual=True)
     assert (other[1] == 0.5).all()
     with torch.no_grad():
         _close(other.visual[2],
                model.backbone.run_stage(2, other.visual[1] + 0.5), atol=1e-6)
+
+
+@pytest.mark.parametrize('scale', [0., None])
+def test_a_start_at_zero_never_ends(scale, tiny_segmentor, tiny_refsegformer,
+                                    make_batch):
+    """With a ReLU behind the decoder's first convolution and no auxiliary
+    masks."""
+    parts = dict(tiny_refsegformer, auxiliary_head=None)
+    if scale is not None:
+        fusion = [
+            part and dict(part, init_scale=scale)
+            for part in parts['backbone']['fusion']
+        ]
+        parts.update(
+            backbone=dict(parts['backbone'], fusion=fusion),
+            neck=dict(out_indices=(0, )))
+    model = tiny_segmentor(randomise=False, **parts).train()
+    data = model.data_preprocessor(
+        make_batch([(64, 64)] * 4, TEXTS), training=True)
+    model.parse_losses(model.loss(**data))[0].backward()
+    for fusion in model.backbone.fusions[1:]:
+        for name, value in fusion.named_parameters():
+            assert value.grad.any() == (scale is None), name
 
 
 def test_size_of_the_fusions():

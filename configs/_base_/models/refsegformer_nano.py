@@ -1,13 +1,15 @@
 # RefSegformer's fusion in the nano model of MPG-LQGNet, for 128 x 128
 # synthetic scenes on a CPU.
 _base_ = './mpg-lqgnet_nano.py'
+# There is no pretrained backbone to be spared: the fusion starts at full size.
+fusion_start = dict(init_std=0.02, init_scale=1.)
 model = dict(
     backbone=dict(
         fusion=[
             None,
-            dict(type='VLTF', num_heads=2),
-            dict(type='VLTF', num_heads=4),
-            dict(type='VLTF', num_heads=8)
+            dict(type='VLTF', num_heads=2, **fusion_start),
+            dict(type='VLTF', num_heads=4, **fusion_start),
+            dict(type='VLTF', num_heads=8, **fusion_start)
         ],
         gate=None,
         query_stages=()),

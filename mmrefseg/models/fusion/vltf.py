@@ -25,9 +25,14 @@ class VLTF(BaseModule):
     A pixel that no word means can attend to the blank tokens: that is how
     the network can say that nothing is there. IN is an instance norm without
     affine, first over the tokens, then over the pixels. Padded words are
-    masked, so padding changes nothing. The weight of the last BN starts at 0
-    (``init_weights``), and the fusion with it. Biases that a norm or a
-    softmax would cancel are not built.
+    masked, so padding changes nothing. Biases that a norm or a softmax would
+    cancel are not built.
+
+    ``F`` starts near 0 (``init_weights``): the weight of the last BN at
+    ``init_scale``. The original starts it at 0, which is right for a decoder
+    that projects F; one that has a ReLU behind its first convolution, such as
+    ``ReferringPixelDecoder``, would have a slope of 0 there for ever, and
+    neither fusion nor language encoder would train.
 
     ``F`` goes to the decoder; with ``gate=None`` the next stage sees
     ``V + F``. On request the tokens are handed on as language queries, for
@@ -47,6 +52,8 @@ class VLTF(BaseModule):
         init_std (float): Width of the normal distribution from which
             ``init_weights`` draws the weights of both attentions. Defaults to
             0.001.
+        init_scale (float): Weight of the last norm after ``init_weights``; 0
+            is the original's, see above. Defaults to 0.001.
         norm_cfg (dict): The norm BN. Defaults to BN.
         init_cfg (dict, optional): Initialization config. Defaults to None.
 
@@ -75,6 +82,7 @@ class VLTF(BaseModule):
                  num_memory_tokens: int = 20,
                  num_blank_tokens: int = 10,
                  init_std: float = 0.001,
+                 init_scale: float = 0.001,
                  norm_cfg: dict = dict(type='BN'),
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -89,6 +97,7 @@ class VLTF(BaseModule):
                 f'num_memory_tokens={num_memory_tokens} and num_blank_tokens='
                 f'{num_blank_tokens} of VLTF must be at least 1.')
         self.with_query = query_channels is not None
+        self.init_scale = init_scale
         self.visual = nn.Linear(channels, channels, bias=False)
         self.visual_norm = build_norm_layer(norm_cfg, channels)[1]
         # What is added to the maps of a whole batch: a batch norm cancels it.
@@ -113,9 +122,9 @@ class VLTF(BaseModule):
         self.out_norm = build_norm_layer(norm_cfg, channels)[1]
 
     def init_weights(self) -> None:
-        """Initialise; the fused map starts at 0."""
+        """Initialise; the fused map starts near 0."""
         super().init_weights()
-        nn.init.zeros_(self.out_norm.weight)
+        nn.init.constant_(self.out_norm.weight, self.init_scale)
 
     @staticmethod
     def _instance_norm(places: Tensor) -> Tensor:
