@@ -9,14 +9,14 @@ from .foundation import (CLIPSegSegmentor, FoundationSegmentor, GroundedSAM,
 from .fusion import BSAM, CAFG, PWAM, LanguageGate, TileConcat
 from .language_encoders import BertLanguageEncoder, HFTextEncoder
 from .necks import ReferringPixelDecoder
-from .segmentors import ReferringEncoderDecoder
+from .segmentors import MaskedTraining, ReferringEncoderDecoder
 
 __all__ = [
     'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor', 'CoordMaskHead',
     'EarlyFusionBackbone', 'EfficientNetLite', 'ExistencePredictor',
     'FoundationSegmentor', 'GroundedSAM', 'HFBackbone', 'HFTextEncoder',
     'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
-    'LateFusionBackbone', 'PWAM', 'RefSegDataPreProcessor',
+    'LateFusionBackbone', 'MaskedTraining', 'PWAM', 'RefSegDataPreProcessor',
     'ReferringEncoderDecoder', 'ReferringPixelDecoder', 'SAM3Segmentor',
     'TileConcat'
 ]
