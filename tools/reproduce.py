@@ -31,15 +31,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from mmengine.config import DictAction
-
-import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
-from mmrefseg.evaluation.conventions import CONVENTIONS
 from reproduction import report
 from reproduction.commands import Launcher
 from reproduction.costs import count_row, estimate
 from reproduction.data_check import check_data
-from reproduction.runs import Run, Settings
+from reproduction.runs import Run
+from reproduction.settings import Settings
 from reproduction.tables import Table, read_tables
+
+import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
+from mmrefseg.evaluation.conventions import CONVENTIONS
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:

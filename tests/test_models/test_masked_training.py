@@ -13,9 +13,8 @@ from torch.optim import SGD
 
 from mmrefseg.engine.hooks import seed_generators
 from mmrefseg.models import BertLanguageEncoder, MaskedTraining
-from mmrefseg.models.language_encoders.token_replacement import (
-    ReplacementIds, TokenReplacement)
-from mmrefseg.models.segmentors.masked_training import two_channels
+from mmrefseg.models.language_encoders import ReplacementIds, TokenReplacement
+from mmrefseg.models.segmentors.loss_hooks import two_channels
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import LanguageFeatures
 

@@ -10,15 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
-
 import reproduce
-from mmrefseg.synthetic import make_synthetic_refs
+from mmengine.config import Config
 from reproduction import costs, report, runs
 from reproduction.commands import Launcher
 from reproduction.data_check import check_data
-from reproduction.runs import Run, Settings
+from reproduction.runs import Run
+from reproduction.settings import Settings
 from reproduction.tables import read_tables
+
+from mmrefseg.synthetic import make_synthetic_refs
 
 ROOT = Path(__file__).parents[2]
 TABLES = read_tables()

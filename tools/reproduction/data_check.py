@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataset_converters.refer_checks import check_folder, format_report
 
 from mmrefseg.fileio import write_atomically
-from .runs import Settings
+from .settings import Settings
 from .tables import Row
 
 DONE = 'checked.json'

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from mmrefseg.fileio import write_atomically
 from mmrefseg.version import __version__
-from .runs import Settings
+from .settings import Settings
 from .tables import Table
 
 MORE = ('mIoU', 'P0.5')

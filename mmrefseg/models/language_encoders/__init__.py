@@ -4,8 +4,10 @@ from .family_tokenizer import FamilyTokenizer
 from .hf_text import HFTextEncoder
 from .sentence_encoder import SentenceEncoder
 from .sentence_tokenizer import SentenceTokenizer
+from .token_replacement import ReplacementIds, TokenReplacement
 
 __all__ = [
     'BertLanguageEncoder', 'FamilyTokenizer', 'HFTextEncoder',
-    'SentenceEncoder', 'SentenceTokenizer'
+    'ReplacementIds', 'SentenceEncoder', 'SentenceTokenizer',
+    'TokenReplacement'
 ]

@@ -83,9 +83,12 @@ class SentenceTokenizer:
         mask = self._tokenizer.special_tokens_map.get('mask_token')
         if mask is not None:
             mask = self._tokenizer.convert_tokens_to_ids(mask)
-        special = frozenset(self._tokenizer.all_special_ids)
+        special = self._special_ids()
         words = set(self._tokenizer.get_vocab().values()) - special
         return ReplacementIds(mask, sorted(words), special)
+
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset(self._tokenizer.all_special_ids)
 
     def _check_reads(self, vocab: str | Path, lower_case: bool) -> None:
         vocabulary = self._tokenizer.get_vocab()

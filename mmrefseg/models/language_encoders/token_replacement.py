@@ -43,8 +43,8 @@ class TokenReplacement:
             and the vocabulary has none.
 
     Example:
-        >>> import torch
         >>> from mmrefseg.models import BertLanguageEncoder
+        >>> from mmrefseg.models.language_encoders import TokenReplacement
         >>> tiny = dict(hidden_size=8, num_hidden_layers=1,
         ...             num_attention_heads=2, intermediate_size=8)
         >>> encoder = BertLanguageEncoder(vocab='synthetic', arch=tiny)

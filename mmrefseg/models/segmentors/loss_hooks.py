@@ -3,7 +3,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -11,7 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def loss_parts(head: nn.Module) -> list[nn.Module]:
     """The parts of ``loss_decode`` of a head, of which there may be one."""
     parts = head.loss_decode
-    return list(parts) if isinstance(parts, nn.ModuleList) else [parts]
+    if isinstance(parts, nn.ModuleList):
+        return list(parts)
+    assert isinstance(parts, nn.Module)
+    return [parts]
 
 
 @contextmanager
@@ -49,3 +54,26 @@ def without_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track_running_stats = True
+
+
+def two_channels(logits: Tensor) -> Tensor:
+    """Logits of background and referent, float32 at least; where there is
+    one channel, ``sigmoid(y) = softmax([0, y])``."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    return logits
+
+
+def weighted(losses: dict, weight: float) -> dict:
+    """Losses times a weight; what is only logged stays."""
+    return {
+        name: _times(value, weight) if 'loss' in name else value
+        for name, value in losses.items()
+    }
+
+
+def _times(value: Tensor | list[Tensor], weight: float) -> Any:
+    if isinstance(value, list):
+        return [weight * x for x in value]
+    return weight * value

@@ -13,7 +13,8 @@ from torch import Tensor
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Pairs
 from ..language_encoders.token_replacement import TokenReplacement
-from .loss_hooks import answering, loss_parts, without_statistics
+from .loss_hooks import (answering, loss_parts, two_channels, weighted,
+                         without_statistics)
 
 if TYPE_CHECKING:
     from .referring_encoder_decoder import ReferringEncoderDecoder
@@ -74,6 +75,7 @@ class MaskedTraining:
             sizes or weights are not positive.
 
     Example:
+        >>> import torch
         >>> from mmrefseg.models import MaskedTraining
         >>> masked = MaskedTraining(image_ratio=0.5, patch_size=2)
         >>> hidden = masked.hide_patches(torch.ones(1, 3, 4, 4))
@@ -232,7 +234,7 @@ class MaskedTraining:
         wanted = (loss_parts(head)[0].loss_name,
                   *getattr(head, 'mask_losses', ()))
         masked = {f'masked.{x}': y for x, y in masked.items() if x in wanted}
-        return {**_weighted(losses, first), **_weighted(masked, second)}
+        return {**weighted(losses, first), **weighted(masked, second)}
 
     def _extract_masked(self, segmentor: 'ReferringEncoderDecoder',
                         inputs: Tensor, texts: Sequence[str],
@@ -244,25 +246,3 @@ class MaskedTraining:
         if self.image_ratio:
             inputs = self.hide_patches(inputs)
         return segmentor.fuse_images(inputs, language, pairs)
-
-
-def two_channels(logits: Tensor) -> Tensor:
-    """Logits of background and referent, float32 at least; where there is
-    one channel, ``sigmoid(y) = softmax([0, y])``."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if logits.shape[1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    return logits
-
-
-def _weighted(losses: dict, weight: float) -> dict:
-    return {
-        name: _times(value, weight) if 'loss' in name else value
-        for name, value in losses.items()
-    }
-
-
-def _times(value: Tensor | list[Tensor], weight: float) -> Any:
-    if isinstance(value, list):
-        return [weight * x for x in value]
-    return weight * value

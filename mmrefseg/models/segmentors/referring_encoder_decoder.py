@@ -128,8 +128,9 @@ class ReferringEncoderDecoder(EncoderDecoder):
         self._finite_loss = FiniteLossGuard()
         # No module: nothing of it is in the state dict.
         self._masked: MaskedTraining | None = None
-        if (train_cfg or {}).get('masked') is not None:
-            self._masked = MODELS.build(train_cfg['masked'])
+        masked = (train_cfg or {}).get('masked')
+        if masked is not None:
+            self._masked = MODELS.build(masked)
             self._masked.check(self)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor],
