@@ -37,6 +37,7 @@ CONFIGS = [name for name in CONFIGS if name not in READY]
 # Batch of each method's recipe for real data, over all GPUs.
 PAPER_BATCH = dict(
     mpg_lqgnet=8, lavt=32, cmsa=8, lda=8, refsegformer=48, two_stage=8)
+MASKED_BATCH = 16  # of MaskRIS, whatever it trains
 # How much of the method's name, GPUs and batch, then what differs, the data.
 NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*_[a-z0-9-]+_(\d+)xb(\d+)'
                   r'(-[a-z0-9]+)+_[a-z0-9-]+-(\d+)x(\d+)\.py')
@@ -71,9 +72,14 @@ def _skip_what_transformers_lacks(cfg):
 
 
 def _pipelines(cfg):
-    return {
-        part: cfg[f'{part}_dataloader'].dataset.pipeline
+    datasets = {
+        part: cfg[f'{part}_dataloader'].dataset
         for part in ('train', 'val', 'test')
+    }
+    # The parts of a joint set have one pipeline.
+    return {
+        part: dataset.get('datasets', [dataset])[-1].pipeline
+        for part, dataset in datasets.items()
     }
 
 
@@ -319,6 +325,10 @@ def shrink(cfg, data_root, work_dir):
             if transform['type'] == 'Resize':
                 transform['scale'] = (side, side)
         _use_tiny_set(part, cfg[f'{part}_dataloader'], data_root)
+    for schedule in cfg.param_scheduler:
+        if schedule.type == 'LinearLR':
+            # A thousandth of the rate would move no norm in one iteration.
+            schedule.start_factor = 1.0
     if cfg.train_cfg.type == 'EpochBasedTrainLoop':
         cfg.train_cfg.update(max_epochs=1, val_interval=1)
     else:
@@ -357,20 +367,34 @@ def _shrink_fusions(backbone):
 
 def _use_tiny_set(part, loader, data_root):
     loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    if loader.dataset.type == 'JSONLinesRefDataset':
-        loader.dataset.type = 'RefCOCODataset'
-        loader.dataset.split = part
-    assert loader.dataset.type in ('RefCOCODataset', 'GRefCOCODataset',
-                                   'RRefCOCODataset')
-    loader.dataset.update(
+    if loader.dataset.type == 'ConcatDataset':
+        # Several sets, without the images that others are tested on: six
+        # refs, of which two are left out with the last batch.
+        loader.batch_size = 4
+        for dataset in loader.dataset.datasets:
+            assert len(dataset.exclude_images) == 3
+            dataset.pipeline = loader.dataset.datasets[-1].pipeline
+            dataset.exclude_images = ['refs(unc).p']
+            _point_to_tiny_set(part, dataset, data_root)
+    else:
+        _point_to_tiny_set(part, loader.dataset, data_root)
+
+
+def _point_to_tiny_set(part, dataset, data_root):
+    if dataset.type == 'JSONLinesRefDataset':
+        dataset.type = 'RefCOCODataset'
+        dataset.split = part
+    assert dataset.type in ('RefCOCODataset', 'GRefCOCODataset',
+                            'RRefCOCODataset')
+    dataset.update(
         data_root=str(data_root),
         ann_file='instances.json',
         data_prefix=dict(img_path='images/'),
         split_by=None,
         split_file='refs(unc).p')
-    if not isinstance(loader.dataset.split, str):
+    if not isinstance(dataset.split, str):
         # several splits of the synthetic scenes
-        loader.dataset.split = ('train' if part == 'train' else 'val', )
+        dataset.split = ('train' if part == 'train' else 'val', )
 
 
 # Of CMSA: where the ReLU of the keys does not switch, the softmax cancels it.
@@ -516,6 +540,8 @@ def test_conventions(name):
     assert cfg.auto_scale_lr.enable is False
     if 'synthetic' not in named.name and 'photos' not in named.name:
         paper_batch = PAPER_BATCH[named.parent.name]
+        if 'masked' in named.name:
+            paper_batch = MASKED_BATCH
         assert cfg.auto_scale_lr.base_batch_size == paper_batch
     assert (int(parts[5]), int(parts[6])) == _size(cfg)
     if gpus > 1 and batch < 4:
@@ -597,3 +623,22 @@ def test_the_schedule_of_lavt():
     cfg = _load('configs/mpg_lqgnet/mpg-lqgnet_swin-b_1xb8-35e_refcoco-'
                 '448x448.py')
     assert cfg.param_scheduler[0].end == cfg.train_cfg.max_epochs == 35
+
+
+@pytest.mark.parametrize('name', [
+    'mpg_lqgnet/mpg-lqgnet_swin-b-masked_4xb4-50e_refcoco-448x448.py',
+    'lavt/lavt_swin-b-masked_4xb4-50e_refcoco-448x448.py'
+])
+def test_the_schedule_of_masked_training(name):
+    cfg = _load(f'configs/{name}')
+    assert cfg.train_cfg.max_epochs == 50
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='AdamW', lr=1e-4, weight_decay=0.01)
+    assert cfg.optim_wrapper.clip_grad == dict(max_norm=1.0)
+    warm_up, decay = cfg.param_scheduler
+    assert (warm_up.begin, warm_up.end, warm_up.by_epoch) == (0, 1500, False)
+    assert warm_up.start_factor == 1e-3
+    assert (decay.type, decay.end, decay.convert_to_iter_based) == (
+        'PolyLR', 50, True)
+    rates = cfg.optim_wrapper.paramwise_cfg.lr_mult
+    assert rates['backbone'] == rates['language_encoder'] == 0.1

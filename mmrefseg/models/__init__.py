@@ -13,7 +13,7 @@ from .language_encoders import (BertLanguageEncoder, HFTextEncoder,
                                 WordEmbeddingEncoder)
 from .necks import (ASPPNeck, GatedMultiLevelFusion, MultiLevelInteraction,
                     ReferringPixelDecoder)
-from .segmentors import ReferringEncoderDecoder
+from .segmentors import MaskedTraining, ReferringEncoderDecoder
 
 __all__ = [
     'ASPPNeck', 'BSAM', 'BertLanguageEncoder', 'CAFG', 'CLIPSegSegmentor',
@@ -21,7 +21,7 @@ __all__ = [
     'ExistencePredictor', 'FoundationSegmentor', 'GatedMultiLevelFusion',
     'GlobalAlignment', 'GroundedSAM', 'HFBackbone', 'HFTextEncoder', 'LDA',
     'LQPGHead', 'LanguageBackbone', 'LanguageGate', 'LanguageSwinTransformer',
-    'LateFusionBackbone', 'MultiLevelInteraction', 'PWAM',
+    'LateFusionBackbone', 'MaskedTraining', 'MultiLevelInteraction', 'PWAM',
     'RefSegDataPreProcessor', 'ReferringEncoderDecoder',
     'ReferringPixelDecoder', 'SAM3Segmentor', 'TileConcat',
     'TokenExistencePredictor', 'VLTF', 'WGFM', 'WordEmbeddingEncoder'

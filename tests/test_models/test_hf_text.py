@@ -446,3 +446,25 @@ def test_lora_without_peft(save, monkeypatch):
         _encoder(save('bert')[0], lora=dict(r=2))
     with pytest.raises(ValueError, match='contradict each other'):
         _encoder(save('bert')[0], lora=dict(r=2), frozen=True)
+
+
+@pytest.mark.parametrize('name', FAMILIES)
+def test_tokens_are_replaced_but_special_ones(name, save):
+    """Also where a file does not call its special tokens special; and what
+    is encoded is the other sentence."""
+    encoder = _encoder(save(name)[0], frozen=True, cache=True)
+    ids, tokenizer = encoder.replacement_ids, encoder.tokenizer
+    star = tokenizer.encode('star')
+    assert ids.mask is None and not set(ids.words) & ids.special
+
+    def replace(tokens):
+        return [x if x in ids.special else ids.words[-1] for x in tokens]
+
+    if name == 'roberta':  # whose tokens are bytes
+        assert [x in ids.special for x in star] == [
+            True, *[False] * (len(star) - 2), True
+        ]
+        return
+    assert replace(star) == tokenizer.encode('second')  # the last word
+    assert_close(
+        encoder(['star'], replace=replace).words, encoder(['second']).words)

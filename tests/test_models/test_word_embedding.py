@@ -7,7 +7,9 @@ import torch
 from make_vocabulary import count_words, main, vocabulary
 
 from mmrefseg.models import WordEmbeddingEncoder
-from mmrefseg.models.language_encoders import sentence_tokenizer, split_words
+from mmrefseg.models.language_encoders import (TokenReplacement,
+                                               sentence_tokenizer,
+                                               split_words)
 
 WORDS = ['<pad>', '<go>', '<eos>', '<unk>', 'the', 'red', 'circle', 'left',
          'of', ',', 'star']
@@ -164,6 +166,20 @@ def test_of_equal_lines_the_first_counts(build, tmp_path):
 
 
 # ------------------------------------------------------------- the command
+
+
+def test_words_that_masked_training_may_replace(build):
+    """An unknown word stands for a hidden one; special ones are not drawn."""
+    encoder = build()
+    ids = encoder.replacement_ids
+    assert ids.mask == WORDS.index('<unk>') not in ids.special
+    assert [WORDS[i] for i in ids.words] == WORDS[4:]
+    hide = TokenReplacement(ids, ratio=1., shares=(1., 0., 0.))
+    sentence = encoder.tokenizer.encode('red circle')
+    assert hide(sentence) == [ids.mask] * 2
+    hidden = encoder(['red circle'], replace=hide).words
+    unknown = encoder(['xyz xyz']).words
+    assert torch.equal(hidden, unknown)
 
 
 def test_vocabulary():

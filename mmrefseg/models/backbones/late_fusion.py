@@ -100,6 +100,11 @@ class LateFusionBackbone(LanguageBackbone):
             query_channels=query_channels,
             query_stages=query_stages)
 
+    @property
+    def keeps_maps(self) -> bool:
+        """bool: Whether it has a cache of the images that it sees."""
+        return self._cache is not None
+
     def train(self, mode: bool = True) -> 'LateFusionBackbone':
         """Switch the mode; a frozen backbone stays in evaluation mode."""
         super().train(mode)

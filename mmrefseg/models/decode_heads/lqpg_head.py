@@ -66,6 +66,9 @@ class LQPGHead(CoordMaskHead):
         (torch.Size([1, 2, 64, 64]), torch.Size([1, 2, 16, 16]))
     """
 
+    # Losses beside loss_decode that compare logits with the mask.
+    mask_losses = ('loss_prior', )
+
     def __init__(self,
                  *,
                  in_channels: int,

@@ -71,6 +71,11 @@ class FamilyTokenizer(SentenceTokenizer):
                 f'the {len(self._before) + len(self._after)} special tokens '
                 f"of the tokenizer '{tokenizer}': raise it.")
 
+    def _special_ids(self) -> frozenset[int]:
+        # A file may put tokens around a sentence without calling them special.
+        return super()._special_ids().union(
+            (self.pad_id, *self._before, *self._after))
+
     @property
     def longest(self) -> int | None:
         """int: Most tokens that the tokenizer's files admit; None where they

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mmrefseg.structures import LanguageFeatures, masked_mean
 from .sentence_tokenizer import SentenceTokenizer
+from .token_replacement import ReplacementIds
 
 
 def _at_last(words: Tensor, mask: Tensor) -> Tensor:
@@ -101,6 +102,11 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
         """Words of a sentence that the vocabulary cannot express."""
         return self.tokenizer.unknown_words(text)
 
+    @property
+    def replacement_ids(self) -> ReplacementIds:
+        """ReplacementIds: What the tokens are, for replacing some."""
+        return self.tokenizer.replacement_ids
+
     def train(self, mode: bool = True) -> 'SentenceEncoder':
         """Switch the mode; a frozen encoder stays in evaluation mode."""
         return super().train(mode and not self.frozen)
@@ -137,11 +143,21 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
         return padded, torch.arange(
             longest, device=device) < lengths[:, None]
 
-    def forward(self, texts: Sequence[str]) -> LanguageFeatures:
+    def forward(
+            self,
+            texts: Sequence[str],
+            *,
+            replace: Callable[[Sequence[int]], Sequence[int]] | None = None
+    ) -> LanguageFeatures:
         """Encode sentences.
 
         Args:
             texts (Sequence[str]): ``B`` sentences.
+            replace (Callable, optional): Called with the numbers of the
+                tokens of each sentence, special ones included; what it
+                returns is encoded instead, such as by
+                :class:`TokenReplacement`. Such features are computed anew
+                each time: a cache neither gives nor keeps them.
 
         Returns:
             LanguageFeatures: ``words`` ``B x T x C_l``, zero at padding,
@@ -160,11 +176,14 @@ class SentenceEncoder(BaseModule, metaclass=ABCMeta):
             raise ValueError('There is no sentence to encode: texts is empty.')
         with torch.set_grad_enabled(
                 torch.is_grad_enabled() and not self.frozen):
-            if self._cache is not None:
+            if self._cache is not None and replace is None:
                 return self._forward_cached(texts, self._cache)
-            return self._encode([
+            ids = [
                 self.tokenizer.encode(text, i) for i, text in enumerate(texts)
-            ])
+            ]
+            if replace is not None:
+                ids = [list(replace(row)) for row in ids]
+            return self._encode(ids)
 
     def _forward_cached(
             self, texts: Sequence[str],

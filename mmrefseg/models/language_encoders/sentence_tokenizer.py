@@ -3,6 +3,7 @@
 
 import logging
 import reprlib
+from functools import cached_property
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -10,6 +11,7 @@ from mmengine.logging import print_log
 from transformers import BertTokenizerFast  # type: ignore[attr-defined]
 
 from mmrefseg.structures import find_text_fault
+from .token_replacement import ReplacementIds
 
 _SPECIAL = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 # Long sentences that are named in the log; of later ones only the fact.
@@ -73,6 +75,20 @@ class SentenceTokenizer:
         self._end_id: int = self._tokenizer.sep_token_id
         self._warned: set[str] = set()
         self._check_reads(vocab, lower_case)
+
+    @cached_property
+    def replacement_ids(self) -> ReplacementIds:
+        """ReplacementIds: Its mask token, its special ones, and all others.
+        """
+        mask = self._tokenizer.special_tokens_map.get('mask_token')
+        if mask is not None:
+            mask = self._tokenizer.convert_tokens_to_ids(mask)
+        special = self._special_ids()
+        words = set(self._tokenizer.get_vocab().values()) - special
+        return ReplacementIds(mask, sorted(words), special)
+
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset(self._tokenizer.all_special_ids)
 
     def _check_reads(self, vocab: str | Path, lower_case: bool) -> None:
         vocabulary = self._tokenizer.get_vocab()

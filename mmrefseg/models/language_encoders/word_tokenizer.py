@@ -3,10 +3,12 @@
 
 import re
 import unicodedata
+from functools import cached_property
 from pathlib import Path
 
 from mmrefseg.structures import find_text_fault
 from .sentence_tokenizer import SentenceTokenizer
+from .token_replacement import ReplacementIds
 
 # How vocabularies of words and of word pieces write the two special tokens.
 _PADDING = ('<pad>', '[PAD]')
@@ -14,6 +16,7 @@ _UNKNOWN = ('<unk>', '[UNK]')
 # The first lines of a vocabulary that is made here.
 SPECIAL_WORDS = ('<pad>', '<go>', '<eos>', '<unk>')
 _BORDERS = re.compile(r'(\W+)')
+_BRACKETS = re.compile(r'<\w+>|\[\w+\]')
 
 
 def split_words(text: str, lower_case: bool = True) -> list[str]:
@@ -78,6 +81,17 @@ class WordTokenizer(SentenceTokenizer):
         self.pad_id = self._special(_PADDING, vocab)
         self._unknown_id = self._special(_UNKNOWN, vocab)
         self._warned = set()
+
+    @cached_property
+    def replacement_ids(self) -> ReplacementIds:
+        """ReplacementIds: '[MASK]', or the unknown word where there is none
+        of that name; all lines in angle or square brackets are special."""
+        special = frozenset(
+            number for word, number in self._numbers.items()
+            if _BRACKETS.fullmatch(word))
+        words = sorted(set(self._numbers.values()) - special)
+        mask = self._numbers.get('[MASK]', self._unknown_id)
+        return ReplacementIds(mask, words, special - {self._unknown_id})
 
     def _special(self, names: tuple[str, ...], vocab: str | Path) -> int:
         for name in names:

@@ -16,6 +16,7 @@ from ..language_channels import with_language_channels
 from ..necks.run_neck import run_neck
 from ..packaged_parts import complete_from_packages
 from .finite_loss import FiniteLossGuard
+from .masked_training import MaskedTraining
 from .results import write_attention, write_results
 
 
@@ -48,6 +49,8 @@ class ReferringEncoderDecoder(EncoderDecoder):
         train_cfg (dict, optional): ``share_images=True`` runs samples of one
             ``img_path`` as one image up to the first fusion; right only
             where the pipeline gives an image the same way each time.
+            ``masked=dict(type='MaskedTraining', ...)`` adds a second pass on
+            a masked image and sentence to each step.
         test_cfg (dict): ``mode='whole'``, and what
             :class:`~mmrefseg.structures.PredictOptions` knows:
             ``output_size``, ``return_prior``, ``return_attention``, ...
@@ -123,6 +126,12 @@ class ReferringEncoderDecoder(EncoderDecoder):
         if auxiliary:
             self.auxiliary_losses = ModuleList(map(MODELS.build, auxiliary))
         self._finite_loss = FiniteLossGuard()
+        # No module: nothing of it is in the state dict.
+        self._masked: MaskedTraining | None = None
+        masked = (train_cfg or {}).get('masked')
+        if masked is not None:
+            self._masked = MODELS.build(masked)
+            self._masked.check(self)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor],
                               prefix: str, *args: Any) -> None:
@@ -179,6 +188,14 @@ class ReferringEncoderDecoder(EncoderDecoder):
             MultimodalFeatures: ``B`` rows, as the head takes them.
         """
         language = self.language_encoder(list(texts))
+        return self.fuse_images(inputs, language, pairs, **keep)
+
+    def fuse_images(self,
+                    inputs: Tensor,
+                    language: LanguageFeatures,
+                    pairs: Pairs | None = None,
+                    **keep: bool) -> MultimodalFeatures:
+        """As :meth:`extract_feat`, of sentences that are encoded already."""
         if not self._fuses:
             return self._fuse(
                 self.encode_images(inputs), language, pairs, **keep)
@@ -207,7 +224,8 @@ class ReferringEncoderDecoder(EncoderDecoder):
 
         Returns:
             dict[str, Tensor]: Losses; those named 'loss' are summed. Those of
-            ``auxiliary_losses`` begin with 'auxiliary_0.', ...
+            ``auxiliary_losses`` begin with 'auxiliary_0.', ..., those of the
+            second pass of ``train_cfg.masked`` with 'masked.'.
 
         Raises:
             FloatingPointError: A loss is NaN or infinite.
@@ -219,6 +237,17 @@ class ReferringEncoderDecoder(EncoderDecoder):
         texts, pairs = self._texts(data_samples), None
         if (self.train_cfg or {}).get('share_images', False):
             inputs, pairs = share_images(inputs, data_samples)
+        batch = (inputs, texts, pairs, data_samples)
+        if self._masked is None:
+            losses = self.plain_losses(*batch)
+        else:
+            losses = self._masked.losses(self, *batch)
+        self._finite_loss.check(losses, data_samples)
+        return losses
+
+    def plain_losses(self, inputs: Tensor, texts: Sequence[str],
+                     pairs: Pairs | None, data_samples: SampleList) -> dict:
+        """Losses of one pass, see :meth:`loss`."""
         auxiliary = getattr(self, 'auxiliary_losses', ())
         features = self.extract_feat(
             inputs,
@@ -233,7 +262,6 @@ class ReferringEncoderDecoder(EncoderDecoder):
         for i, part in enumerate(auxiliary):
             losses.update(
                 add_prefix(part(features, data_samples), f'auxiliary_{i}'))
-        self._finite_loss.check(losses, data_samples)
         return losses
 
     def _forward(self,
