@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures, masked_mean
 from ..layers import cell_coordinates
+from .pair_pooling import in_pairs, pool_pairs
 
 _PLACE = 8  # numbers of a place
 
@@ -163,7 +164,7 @@ class CMSA(BaseModule):
         words = words.masked_fill(~mask[..., None], lowest).transpose(1, 2)
         words = F.max_pool1d(words, 2, ceil_mode=True).transpose(1, 2)
         # A pair of padded words: any number that overflows nowhere.
-        words = words.masked_fill(~_in_pairs(mask)[..., None], 0)
+        words = words.masked_fill(~in_pairs(mask)[..., None], 0)
         pixels = pixels.transpose(1, 2).unflatten(2, tuple(size))
         pixels = F.max_pool2d(pixels, 2, ceil_mode=True)
         pixels = pixels.flatten(2).transpose(1, 2)
@@ -195,7 +196,7 @@ class CMSA(BaseModule):
             self._act(layer(features))
             for layer in (self.query, self.key, self.value))
         if self.pool:
-            key, value = (_pool(x, mask, size) for x in (key, value))
+            key, value = (pool_pairs(x, mask, size) for x in (key, value))
         mean = masked_mean(features.flatten(2), mask).unflatten(
             1, features.shape[2:])
         return query, key, value, mean
@@ -222,10 +223,12 @@ class CMSA(BaseModule):
         size, mask = visual.shape[2:], language.mask
         query, key, value, mean = self._attend_from(
             self._parts(visual, language), mask, size)
-        keys = _in_pairs(mask) if self.pool else mask
+        keys = in_pairs(mask) if self.pool else mask
         keep = keys[:, :, None].expand(key.shape[:3]).flatten(1)
         heard = F.scaled_dot_product_attention(
-            *(x.flatten(1, 2)[:, None] for x in (query, key, value)),
+            query.flatten(1, 2)[:, None],
+            key.flatten(1, 2)[:, None],
+            value.flatten(1, 2)[:, None],
             attn_mask=keep[:, None, None],
             scale=self.scale)[:, 0].unflatten(1, query.shape[1:3])
         # Word by word: of all of them W_o makes the widest tensor here.
@@ -246,13 +249,12 @@ class CMSA(BaseModule):
         """See :meth:`forward`; ``B x T x P``."""
         lowest = torch.finfo(query.dtype).min
         keys = key.flatten(1, 2).transpose(1, 2)
-        given: Tensor | float = 0.
+        given = torch.zeros_like(query[:, 0, :, :1])
         for n in range(mask.shape[1]):
             logits = query[:, n] @ keys * self.scale
             logits = logits.masked_fill(~keep[:, None], lowest)
             shares = logits.softmax(-1).unflatten(2, key.shape[1:3]).sum(-1)
             given = given + shares * mask[:, n, None, None]
-        assert isinstance(given, Tensor)
         given = given.transpose(1, 2) / mask.sum(1)[:, None, None]
         if self.pool:
             words = mask.shape[1]
@@ -260,19 +262,3 @@ class CMSA(BaseModule):
             real = pairs.sum(2).clamp(min=1)[..., None]
             given = (given / real).repeat_interleave(2, dim=1)[:, :words]
         return given.masked_fill(~mask[..., None], 0)
-
-
-def _in_pairs(mask: Tensor) -> Tensor:
-    """Whether a pair of words holds a real one: ``B x T`` to
-    ``B x ceil(T / 2)``, bool."""
-    return F.pad(mask, (0, mask.shape[1] % 2)).unflatten(1, (-1, 2)).any(2)
-
-
-def _pool(x: Tensor, mask: Tensor, size: Sequence[int]) -> Tensor:
-    """Maximum of ``B x T x P x d`` over two words, rows and columns, without
-    padded words; 0 where there are only such."""
-    lowest = torch.finfo(x.dtype).min
-    x = x.masked_fill(~mask[..., None, None], lowest)
-    x = x.movedim(3, 1).unflatten(3, tuple(size))
-    x = F.max_pool3d(x, 2, ceil_mode=True).flatten(3).movedim(1, 3)
-    return x.masked_fill(~_in_pairs(mask)[..., None, None], 0)
