@@ -88,17 +88,17 @@ def _softmax(logits):
 def _attend(layer, asking, places, source):
     """What becomes of a list of vectors, and the weights that they gave."""
     width, found, weights = C // HEADS, [], []
-    keys = [_linear(layer.key, s) for s in source]
-    values = [_linear(layer.value, s) for s in source]
+    keys = [_linear(layer.attention.key, s) for s in source]
+    values = [_linear(layer.attention.value, s) for s in source]
     for x, place in zip(asking, places):
-        query, parts, given = _linear(layer.query, x + place), [], 0
+        query, parts, given = _linear(layer.attention.query, x + place), [], 0
         for h in range(HEADS):
             own = slice(h * width, (h + 1) * width)
             attention = _softmax(
                 [query[own] @ k[own] / math.sqrt(width) for k in keys])
             parts.append(sum(a * v[own] for a, v in zip(attention, values)))
             given = given + torch.stack(attention) / HEADS
-        x = _norm(layer.norm1, x + _linear(layer.out, torch.cat(parts)))
+        x = _norm(layer.norm1, x + _linear(layer.attention.out, torch.cat(parts)))
         hidden = _linear(layer.ffn[0], x).clamp(min=0)
         found.append(_norm(layer.norm2, x + _linear(layer.ffn[2], hidden)))
         weights.append(given)
@@ -213,7 +213,7 @@ def test_a_neck_within(decoder):
 def test_interaction_refused():
     with pytest.raises(ValueError, match='start_level=3 .* take 0 to 2'):
         _neck(start_level=3)
-    with pytest.raises(ValueError, match='8 channels .* 3 attention heads'):
+    with pytest.raises(ValueError, match='num_heads=3 .* 8 channels'):
         _neck(num_heads=3)
     with pytest.raises(ValueError, match='reads the words'):
         _neck()(replace(_features(), language=None))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures, masked_mean
 from ..layers import cell_coordinates
+from .no_query import refuse_query
 from .pair_pooling import in_pairs, pool_pairs
 
 _PLACE = 8  # numbers of a place
@@ -102,11 +103,7 @@ class CMSA(BaseModule):
                  relu: bool = True,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        if query_channels is not None:
-            raise ValueError(
-                'CMSA makes no language query: set query_stages=() in the '
-                'backbone and take a head without queries, such as '
-                'CoordMaskHead.')
+        refuse_query(self, query_channels)
         if isinstance(scale, str) and scale != 'sqrt':
             raise ValueError(f"scale of CMSA is a number or 'sqrt', not "
                              f'{scale!r}.')

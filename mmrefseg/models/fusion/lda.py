@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import (FusionOutput, LanguageFeatures,
                                  SentenceAttention)
+from .no_query import refuse_query
 
 _INTEGRATE = ('product', 'mean', 'max')
 
@@ -77,11 +78,7 @@ class LDA(BaseModule):
                  reduction: int = 4,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        if query_channels is not None:
-            raise ValueError(
-                'LDA makes no language query: set query_stages=() in the '
-                'backbone and take a head without queries, such as '
-                'CoordMaskHead.')
+        refuse_query(self, query_channels)
         if integration not in _INTEGRATE:
             raise ValueError("integration of LDA is 'product', 'mean' or "
                              f"'max', not {integration!r}.")

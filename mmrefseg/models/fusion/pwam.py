@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures
 from ..layers import check_heads, merge_heads, split_heads
+from .no_query import refuse_query
 
 # Biases that LAVT has and that change nothing: they are kept, because its
 # files of weights have them, and do not train.
@@ -66,11 +67,7 @@ class PWAM(BaseModule):
                  num_heads: int = 1,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        if query_channels is not None:
-            raise ValueError(
-                'PWAM makes no language query: set query_stages=() in the '
-                'backbone and take a head without queries, such as '
-                'CoordMaskHead.')
+        refuse_query(self, query_channels)
         check_heads(channels, num_heads, 'PWAM')
         self.num_heads = num_heads
         self.scale = 1 / math.sqrt(channels // num_heads)

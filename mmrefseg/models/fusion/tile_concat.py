@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures
+from .no_query import refuse_query
 
 
 @MODELS.register_module()
@@ -38,11 +39,7 @@ class TileConcat(BaseModule):
                  query_channels: int | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        if query_channels is not None:
-            raise ValueError(
-                'TileConcat makes no language query: set query_stages=() in '
-                'the backbone and take a head without queries, such as '
-                'CoordMaskHead.')
+        refuse_query(self, query_channels)
         self.out = nn.Linear(channels + language_channels, channels)
 
     def forward(self, visual: Tensor,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmrefseg.registry import MODELS
 from mmrefseg.structures import FusionOutput, LanguageFeatures
+from .no_query import refuse_query
 
 
 @MODELS.register_module()
@@ -50,11 +51,7 @@ class WGFM(BaseModule):
                  query_channels: int | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        if query_channels is not None:
-            raise ValueError(
-                'WGFM makes no language query: set query_stages=() in the '
-                'backbone and take a head without queries, such as '
-                'CoordMaskHead.')
+        refuse_query(self, query_channels)
         self.root = math.sqrt(channels)
         self.visual_query = nn.Linear(channels, channels)
         # The softmax over words cancels a bias of the key.

@@ -1,6 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Attention in several heads."""
 
+import math
+
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -135,3 +137,16 @@ class MultiHeadAttention(BaseModule):
                 mask: Tensor | None = None) -> Tensor:
         """Attend; arguments of :meth:`attend`, result ``B x N x C``."""
         return self.out(self.attend(query, memory, mask))
+
+    def weights(self,
+                query: Tensor,
+                memory: Tensor,
+                mask: Tensor | None = None) -> Tensor:
+        """The softmax of :meth:`attend`, to be looked at: ``B x N x M``, the
+        mean of the heads, in 0..1."""
+        queries = self._heads(self.query(query))
+        logits = queries @ self._heads(self.key(memory)).transpose(2, 3)
+        logits = logits / math.sqrt(queries.shape[-1])
+        if mask is not None:
+            logits = logits.masked_fill(~mask[:, None, None], -math.inf)
+        return logits.softmax(dim=-1).mean(dim=1)

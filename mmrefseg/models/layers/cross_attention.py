@@ -1,9 +1,8 @@
 # Licensed under the Apache License, Version 2.0.
-import math
-
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+
+from .attention import MultiHeadAttention
 
 
 class CrossAttentionLayer(BaseModule):
@@ -19,28 +18,19 @@ class CrossAttentionLayer(BaseModule):
         ffn_channels (int): Hidden width of the feed-forward layer.
 
     Raises:
-        ValueError: ``channels`` is no multiple of ``num_heads``.
+        ValueError: ``num_heads`` does not divide ``channels``.
     """
 
     def __init__(self, *, channels: int, num_heads: int,
                  ffn_channels: int) -> None:
         super().__init__()
-        if channels % num_heads:
-            raise ValueError(f'{channels} channels cannot be split among '
-                             f'{num_heads} attention heads.')
-        self.num_heads = num_heads
-        self.query = nn.Linear(channels, channels)
-        self.key = nn.Linear(channels, channels, bias=False)
-        self.value = nn.Linear(channels, channels)
-        self.out = nn.Linear(channels, channels)
+        self.attention = MultiHeadAttention(
+            channels=channels, num_heads=num_heads)
         self.norm1 = nn.LayerNorm(channels)
         self.ffn = nn.Sequential(
             nn.Linear(channels, ffn_channels), nn.ReLU(inplace=True),
             nn.Linear(ffn_channels, channels))
         self.norm2 = nn.LayerNorm(channels)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def forward(self,
                 x: Tensor,
@@ -61,13 +51,7 @@ class CrossAttentionLayer(BaseModule):
         Returns:
             Tensor: ``B x N x C``.
         """
-        query, key = self._query(x, place), self._heads(self.key(source))
-        seen = F.scaled_dot_product_attention(
-            query,
-            key,
-            self._heads(self.value(source)),
-            attn_mask=None if mask is None else mask[:, None, None])
-        x = self.norm1(x + self.out(seen.transpose(1, 2).flatten(2)))
+        x = self.norm1(x + self.attention(_placed(x, place), source, mask))
         return self.norm2(x + self.ffn(x))
 
     def weights(self,
@@ -78,11 +62,8 @@ class CrossAttentionLayer(BaseModule):
                 mask: Tensor | None = None) -> Tensor:
         """The attention of :meth:`forward`, to be looked at: ``B x N x M``,
         the mean of the heads, in 0..1."""
-        query, key = self._query(x, place), self._heads(self.key(source))
-        logits = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
-        if mask is not None:
-            logits = logits.masked_fill(~mask[:, None, None], -math.inf)
-        return logits.softmax(dim=-1).mean(dim=1)
+        return self.attention.weights(_placed(x, place), source, mask)
 
-    def _query(self, x: Tensor, place: Tensor | None) -> Tensor:
-        return self._heads(self.query(x if place is None else x + place))
+
+def _placed(x: Tensor, place: Tensor | None) -> Tensor:
+    return x if place is None else x + place
