@@ -2,6 +2,7 @@
 """The commands and the inferencer, unchanged, on foundation models."""
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -235,6 +236,6 @@ def test_every_single_set_has_photos():
     sets = {
         x.name
         for x in (folder / 'datasets').glob('*.py')
-        if '_480' not in x.stem and not x.stem.startswith('synthetic')
+        if not re.search('_480|_320|^synthetic', x.stem)
     } - {'refcoco_all.py', 'photo_refs_256.py'}
     assert {x.name for x in (folder / 'unresized').glob('*.py')} == sets
