@@ -28,6 +28,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+import ablation_tests
 from mmengine.config import Config, DictAction
 
 import mmrefseg  # noqa: F401  (lets configs inherit from 'mmrefseg::...')
@@ -35,7 +36,6 @@ from mmrefseg.engine.options import merge_options
 from mmrefseg.fileio import write_atomically
 import ablation_runs
 import ablation_tables
-import ablation_tests
 
 PROJECT = osp.dirname(osp.abspath(__file__))
 ROOT = osp.dirname(osp.dirname(PROJECT))

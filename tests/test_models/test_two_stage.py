@@ -98,7 +98,8 @@ def _attend(layer, asking, places, source):
                 [query[own] @ k[own] / math.sqrt(width) for k in keys])
             parts.append(sum(a * v[own] for a, v in zip(attention, values)))
             given = given + torch.stack(attention) / HEADS
-        x = _norm(layer.norm1, x + _linear(layer.attention.out, torch.cat(parts)))
+        heard = _linear(layer.attention.out, torch.cat(parts))
+        x = _norm(layer.norm1, x + heard)
         hidden = _linear(layer.ffn[0], x).clamp(min=0)
         found.append(_norm(layer.norm2, x + _linear(layer.ffn[2], hidden)))
         weights.append(given)

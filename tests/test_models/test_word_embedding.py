@@ -8,8 +8,7 @@ from make_vocabulary import count_words, main, vocabulary
 
 from mmrefseg.models import WordEmbeddingEncoder
 from mmrefseg.models.language_encoders import (TokenReplacement,
-                                               sentence_tokenizer,
-                                               split_words)
+                                               sentence_tokenizer, split_words)
 
 WORDS = ['<pad>', '<go>', '<eos>', '<unk>', 'the', 'red', 'circle', 'left',
          'of', ',', 'star']

@@ -9,13 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ablation_tests
 import cv2
 import pytest
 from mmengine.config import Config
 
 import ablation_runs
 import ablation_tables
-import ablation_tests
 import run_ablation
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ from mmrefseg.registry import MODELS
 from mmrefseg.structures import MultimodalFeatures, Prediction
 from ..layers import coordinates
 from .existence import BaseExistencePredictor
-from .no_target_loss import check_no_target_weight, weigh_no_target
 from .global_alignment import Alignment, GlobalAlignment
 from .initial_share import set_initial_share
+from .no_target_loss import check_no_target_weight, weigh_no_target
 
 
 @MODELS.register_module()
