@@ -21,10 +21,10 @@ OFFICIAL := .venv-official
 TRANSFORMERS4 := .venv-transformers4
 TORCHVISION_DIR := .venv-torchvision
 PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -q -n $(WORKERS) \
-	--dist loadfile $(ARGS)
+	--dist loadfile -m "not slow" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz faults lint docs docs-check \
+.PHONY: help install demo test test-slow fuzz faults lint docs docs-check \
 	line-official line-torchvision line-transformers4 clean
 
 help:  ## List the targets
@@ -51,8 +51,11 @@ install: $(VENV)/.installed  ## Make the environment .venv with everything in it
 demo: $(VENV)/.installed  ## Train the nano model on synthetic scenes, test it, draw what it sees
 	$(VENV)/bin/python demo/synthetic_demo.py $(ARGS)
 
-test: $(VENV)/.installed  ## Run the whole test suite
+test: $(VENV)/.installed  ## Run the test suite
 	$(call PYTEST,$(VENV))
+
+test-slow: $(VENV)/.installed  ## Run the few long tests that are left out of it
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) -m slow $(ARGS)
 
 # Figures as JSON: work_dirs/reliability. What was wrong is kept there too.
 RELIABILITY := work_dirs/reliability

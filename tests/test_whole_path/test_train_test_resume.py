@@ -134,7 +134,8 @@ def _same_weights(first, second):
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='needs SIGKILL')
-@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'workers', [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_killed_and_resumed_repeats_the_run(place, whole, workers):
     """Losses, learning rates, metrics and weights are equal to the last bit,
     however many processes load the data."""
