@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0.
 import json
+import os
 import runpy
 import sys
 from importlib.util import find_spec
@@ -58,6 +59,7 @@ def test_doubts_are_counted():
     by_text = {answer['text']: answer for answer in scores.answers}
     assert by_text['left']['iou'] == 0 and '0.55' in by_text['left']['doubt']
     assert by_text['zebra']['iou'] == 1
+    assert by_text['zebra']['doubt'].startswith('Nothing in the image')
 
 
 def test_a_model_that_reads():
@@ -160,6 +162,8 @@ def test_the_study(tmp_path, monkeypatch):
         cv2.imwrite(str(images / image['file_name']), picture)
     (tmp_path / 'split_train.txt').write_text('1\n2\n3\n4\n')
     (tmp_path / 'split_val.txt').write_text('5\n6\n')
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    monkeypatch.setenv('PYTHONPATH', '/elsewhere')
     monkeypatch.setattr(study, 'HERE', tmp_path)
     monkeypatch.setattr(study, 'call', call_here)
     # the steps are registered under the short name already
@@ -173,6 +177,9 @@ def test_the_study(tmp_path, monkeypatch):
     study.main()
     before = table.read_text()
     assert 'blind_text,1,4,2,64' in before
+    # its commands find what its caller found
+    paths = os.environ['PYTHONPATH'].split(os.pathsep)
+    assert paths == [str(study.ROOT), '/elsewhere']
     blind = next((tmp_path / 'w/runs/blind_text_1').glob('*.py')).read_text()
     assert 'FixedSentence' in blind
     study.main()

@@ -122,8 +122,10 @@ class LDA(BaseModule):
 
     def _integrate(self, channels: Tensor | None,
                    places: Tensor | None) -> Tensor:
-        if channels is None or places is None:
-            return places if channels is None else channels  # type: ignore
+        given = [x for x in (channels, places) if x is not None]
+        if len(given) == 1:
+            return given[0]
+        channels, places = given
         if self.integration == 'product':
             return channels * places
         if self.integration == 'mean':
